@@ -1,0 +1,45 @@
+#!/usr/bin/env bash
+# Sets up a virtual environment beside this file, once, and then
+#   ./run.sh           runs the main job on digits that need no download
+#   ./run.sh test      runs the tests; arguments go to pytest
+#   ./run.sh check     runs ruff and mypy
+set -euo pipefail
+cd "$(dirname "$0")"
+
+VENV=.venv
+# What the installation depends on; another value means to install again.
+STAMP=$(cat setup.cfg pyproject.toml | cksum)
+
+setup() {
+  if [ "$(cat "$VENV/installed" 2>/dev/null)" = "$STAMP" ]; then
+    return
+  fi
+  echo "Setting up $VENV (once; some minutes, several hundred MB)"
+  "${PYTHON:-python3}" -m venv "$VENV"
+  "$VENV/bin/python" -m pip install --quiet --editable '.[dev]'
+  echo "$STAMP" > "$VENV/installed"
+}
+
+case "${1:-main}" in
+  main)
+    setup
+    exec "$VENV/bin/python" -m tf_lottery.main \
+      --gin_file=gin/supermask.gin --gin_file=gin/quick.gin \
+      --gin_bindings="DATA = 'mnist_5k'" --data_dir=store/tfds
+    ;;
+  test)
+    setup
+    shift
+    exec "$VENV/bin/python" -m pytest "$@"
+    ;;
+  check)
+    setup
+    "$VENV/bin/ruff" check .
+    "$VENV/bin/ruff" format --check .
+    exec "$VENV/bin/mypy"
+    ;;
+  *)
+    echo "usage: ./run.sh [test|check]" >&2
+    exit 2
+    ;;
+esac

@@ -1,0 +1,45 @@
+"""Checks of what a user wrote, with one clear sentence when it is wrong.
+
+gin checks that a parameter exists, not what it holds, so the classes that gin
+builds check their own fields with these functions: before anything runs.
+
+>>> positive_int("SEEDS", "three")
+Traceback (most recent call last):
+    ...
+ValueError: expected SEEDS to be a whole number of at least 1, received 'three'
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+
+def positive_int(name: str, value: Any) -> None:
+    """Raises ValueError unless `value` is an integer of at least 1."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(
+            f"expected {name} to be a whole number of at least 1, "
+            f"received {value!r}"
+        )
+
+
+def boolean(name: str, value: Any) -> None:
+    """Raises ValueError unless `value` is True or False."""
+    if not isinstance(value, bool):
+        raise ValueError(
+            f"expected {name} to be True or False, received {value!r}"
+        )
+
+
+def text(name: str, value: Any) -> None:
+    """Raises ValueError unless `value` is a string that says something."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"expected {name} to be a name, received {value!r}")
+
+
+def one_of(name: str, value: Any, known: Collection[str]) -> None:
+    """Raises ValueError unless `value` is among `known`."""
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(
+            f"expected {name} to be one of {', '.join(known)}, "
+            f"received {value!r}"
+        )

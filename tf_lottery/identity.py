@@ -1,0 +1,82 @@
+"""Identity: the hash of what reaches a training.
+
+Values are written out in one canonical form, and the form is hashed: equal
+values have equal hashes in every process, on every machine. Functions and
+classes stand for themselves by name, dataclasses by name and fields, arrays
+by their contents. A field that is None is left out: a new option that is off
+by absence moves no hash.
+
+>>> digest({"rate": 0.2, "rounds": 3}) == digest({"rounds": 3, "rate": 0.2})
+True
+>>> digest(3) == digest(3.0)
+False
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+
+def digest(value: Any) -> str:
+    """Returns the SHA-256 of a value's canonical form, in hex.
+
+    Raises:
+        TypeError: The value has no canonical form.
+    """
+    text = json.dumps(canonical(value), sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def canonical(value: Any) -> Any:
+    """Returns a value as JSON can hold it.
+
+    Args:
+        value: None, a boolean, number, string or array, a function or class
+            of a module, or a sequence, mapping, dataclass or
+            `functools.partial` of such.
+
+    Raises:
+        TypeError: The value is of another kind.
+    """
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.ndarray):
+        header = f"{value.dtype.str}{value.shape}".encode()
+        data = np.ascontiguousarray(value)
+        return {"sha256": hashlib.sha256(header + data.tobytes()).hexdigest()}
+    if isinstance(value, Mapping):
+        return {str(key): canonical(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [canonical(item) for item in value]
+    if isinstance(value, functools.partial):
+        if value.args:
+            raise TypeError(f"expected keywords only, received {value!r}")
+        return {"call": _name(value.func), **canonical(value.keywords)}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        fields = {
+            field.name: canonical(getattr(value, field.name))
+            for field in dataclasses.fields(value)
+            if getattr(value, field.name) is not None
+        }
+        return {"call": _name(type(value)), **fields}
+    if callable(value):
+        return {"name": _name(value)}
+    raise TypeError(
+        "expected plain values, functions, dataclasses and arrays, received "
+        f"{value!r}"
+    )
+
+
+def _name(function: Any) -> str:
+    name = getattr(function, "__qualname__", "<locals>")
+    if "<" in name:
+        raise TypeError(
+            "expected a function or class that a module defines by name, so "
+            f"that it means the same in every process, received {function!r}"
+        )
+    return f"{function.__module__}.{name}"
