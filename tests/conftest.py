@@ -1,0 +1,46 @@
+"""Two logical CPU devices for all tests, and the digits once a session."""
+
+import os
+import pathlib
+
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
+    import tensorflow as tf
+
+    tf.config.set_logical_device_configuration(
+        tf.config.list_physical_devices("CPU")[0],
+        [tf.config.LogicalDeviceConfiguration()] * 2,
+    )
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    """Where TFDS has, and finds nothing but, mnist_5k."""
+    from tf_lottery.data import images
+
+    folder = str(tmp_path_factory.mktemp("tfds"))
+    images.prepared_builder("mnist_5k", folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def digits(data_dir):
+    """mnist_5k in memory."""
+    from tf_lottery.data import images
+
+    return images.load(images.Images("mnist_5k"), data_dir)
+
+
+@pytest.fixture(scope="session")
+def source(digits):
+    """mnist_5k on the default device."""
+    import tensorflow as tf
+
+    from tf_lottery.data.batches import Resident
+
+    return Resident(digits, tf.distribute.get_strategy())
