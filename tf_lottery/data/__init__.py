@@ -1,0 +1,1 @@
+"""Images for the experiments, through TensorFlow Datasets."""

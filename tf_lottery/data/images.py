@@ -1,0 +1,193 @@
+"""Image sets: which images, how they are split, and where they come from.
+
+`Images` names a TFDS data set and how much of its training split is kept for
+validation; `load` brings it into memory as uint8, the three splits one after
+another in one array:
+
+    images   [train | validation | test]   uint8 [n, height, width, channels]
+    labels   [train | validation | test]   int32 [n]
+
+Scaling to [0, 1] happens in the training step, on the device.
+"""
+
+import hashlib
+import os
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from tf_lottery import checks, seeds
+from tf_lottery.data import mnist_5k
+
+SPLITS = ("train", "validation", "test")
+
+
+class DataError(Exception):
+    """A data set is not there, or is not what was asked for."""
+
+
+@dataclass(frozen=True)
+class Images:
+    """Which images to train, validate and test on.
+
+    Args:
+        name: Of a TFDS data set of labelled images with the splits "train"
+            and "test"; "mnist_5k" needs no download.
+        validation: How many images of the training split to validate on,
+            chosen at random once and for all seeds. None is 5,000, or a tenth
+            of the split where that is less.
+        stream: Read the training split through tf.data rather than holding
+            it in memory.
+
+    Raises:
+        ValueError: A field is of the wrong type.
+
+    References:
+        Frankle & Carbin 2019, appendix G.1: 5,000 validation images.
+    """
+
+    name: str = "mnist"
+    validation: int | None = None
+    stream: bool = False
+
+    def __post_init__(self) -> None:
+        checks.text("DATA (Images.name)", self.name)
+        if self.validation is not None:
+            checks.positive_int("Images.validation", self.validation)
+        checks.boolean("Images.stream", self.stream)
+
+    def validation_size(self, available: int) -> int:
+        """Returns how many of `available` training images to validate on.
+
+        Raises:
+            DataError: It would leave nothing to train on.
+        """
+        size = self.validation or min(5000, available // 10)
+        if size >= available:
+            raise DataError(
+                f"expected fewer than {available} validation images, the size "
+                f"of {self.name}'s training split, received {size}"
+            )
+        return size
+
+
+@dataclass(frozen=True, eq=False)
+class ImageArrays:
+    """An image set in memory; see the module's docstring for the layout."""
+
+    images: np.ndarray
+    labels: np.ndarray
+    sizes: dict[str, int]
+    classes: int
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of all that training and evaluation see of the data."""
+        digest = hashlib.sha256()
+        for array in (self.images, self.labels):
+            digest.update(repr((array.shape, array.dtype.str)).encode())
+            digest.update(np.ascontiguousarray(array).data)
+        digest.update(repr((sorted(self.sizes.items()), self.classes)).encode())
+        return digest.hexdigest()
+
+
+def load(images: Images, data_dir: str | None = None) -> ImageArrays:
+    """Returns the images, downloading them first if that is possible.
+
+    Args:
+        images: What to load.
+        data_dir: Where TFDS keeps its data; None is the variable
+            TFDS_DATA_DIR, or else `~/tensorflow_datasets`.
+
+    Raises:
+        DataError: The data set is not known, not there and not to be had, or
+            no set of labelled images with the splits "train" and "test".
+    """
+    builder = prepared_builder(images.name, data_dir)
+    image, label = {}, {}
+    for split in ("train", "test"):
+        table = tfds.as_numpy(
+            builder.as_dataset(split=split, batch_size=-1, shuffle_files=False)
+        )
+        image[split] = np.asarray(table["image"])
+        label[split] = np.asarray(table["label"], np.int32)
+    n = len(label["train"])
+    order = seeds.generator(0, "validation").permutation(n)
+    held_out = np.zeros(n, bool)
+    held_out[order[: images.validation_size(n)]] = True
+    for part in (image, label):
+        everything = part["train"]
+        part["validation"] = everything[held_out]
+        part["train"] = everything[~held_out]
+    return ImageArrays(
+        images=np.concatenate([image[split] for split in SPLITS]),
+        labels=np.concatenate([label[split] for split in SPLITS]),
+        sizes={split: len(label[split]) for split in SPLITS},
+        classes=builder.info.features["label"].num_classes,
+    )
+
+
+def prepared_builder(
+    name: str, data_dir: str | None
+) -> tfds.core.DatasetBuilder:
+    """Returns TFDS' builder of a set of labelled images that is on disk.
+
+    Raises:
+        DataError: As for `load`.
+    """
+    try:
+        builder = tfds.builder(name, data_dir=data_dir)
+    except (tfds.core.DatasetNotFoundError, ValueError) as error:
+        raise DataError(
+            f"expected DATA to name a TFDS data set, such as 'mnist', "
+            f"'cifar10' or 'mnist_5k', received {name!r}"
+        ) from error
+    if not builder.is_prepared():
+        _prepare(builder)
+    features, splits = builder.info.features, builder.info.splits
+    if not {"image", "label"} <= set(features) or not {
+        "train",
+        "test",
+    } <= set(splits):
+        raise DataError(
+            f"expected {name} to have the features image and label and the "
+            f"splits train and test, received {sorted(features)} and "
+            f"{sorted(splits)}"
+        )
+    return builder
+
+
+def _prepare(builder: tfds.core.DatasetBuilder) -> None:
+    local = isinstance(builder, mnist_5k.Mnist5k)
+    if not local and not _online():
+        raise DataError(
+            f"expected the data set {builder.name!r} in "
+            f"{os.fspath(builder.data_dir)!r}; it is not there, and there is "
+            "no network to download it. Name the folder that has it with "
+            "--data_dir, or use the digits that need no download: "
+            "--gin_bindings=\"DATA = 'mnist_5k'\""
+        )
+    try:
+        builder.download_and_prepare(
+            download_config=tfds.download.DownloadConfig(try_download_gcs=False)
+        )
+    except OSError as error:
+        raise DataError(
+            f"expected to write the data set {builder.name!r} to "
+            f"{os.fspath(builder.data_dir)!r}: {error}. Name a folder that "
+            "can be written with --data_dir"
+        ) from error
+
+
+def _online() -> bool:
+    # TFDS' own download retries for minutes before it gives up.
+    try:
+        urllib.request.urlopen("https://storage.googleapis.com", timeout=5)
+    except urllib.error.HTTPError:
+        return True  # it answered
+    except OSError:
+        return False
+    return True
