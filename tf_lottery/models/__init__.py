@@ -1,0 +1,1 @@
+"""Architectures of the papers, one file a family."""
