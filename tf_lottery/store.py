@@ -1,0 +1,253 @@
+"""The store: results of trainings, under the hash of what went into them.
+
+    store/<hash>/result.npz, result.json          a finished training
+    store/<hash>/checkpoint-<step>.npz, .json     one under way
+    store/<hash>/damaged-...                      what failed its checksum
+    store/<hash>/.lock                            held by the one that trains
+
+A pair of files is one record: arrays, and a JSON file that holds numbers and
+the checksums of both. The JSON file is written last, so a record is there as
+a whole or not at all, whenever the process dies. A record whose checksums do
+not hold is set aside with a warning and made anew.
+
+Everything is written under a temporary name, flushed to disk and renamed.
+"""
+
+import hashlib
+import io
+import json
+import os
+import pathlib
+import tempfile
+import time
+import uuid
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import filelock
+import numpy as np
+from absl import logging
+
+Arrays = Mapping[str, np.ndarray]
+Record = tuple[dict[str, np.ndarray], dict[str, Any]]
+
+CHECKPOINT_SECONDS = 20.0
+"""How much work a killed training loses at most, beside the call it is in."""
+
+
+class StorageError(Exception):
+    """A file could not be written."""
+
+
+class Store:
+    """Records of trainings in a folder.
+
+    Args:
+        folder: Is made if it is not there.
+
+    Raises:
+        StorageError: It cannot be made or written to.
+    """
+
+    def __init__(self, folder: str | os.PathLike) -> None:
+        self._folder = pathlib.Path(folder)
+        with storing(self._folder):
+            self._folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=self._folder).close()
+
+    def find(self, key: str) -> Record | None:
+        """Returns the finished training of a key, if it is there."""
+        return _read(self._folder / key / "result")
+
+    def get(
+        self,
+        key: str,
+        make: Callable[["Checkpoint"], tuple[Arrays, dict[str, Any]]],
+        waiting: Callable[[], None] = lambda: None,
+    ) -> Record:
+        """Returns the finished training of a key, made now if need be.
+
+        Of several processes that ask for the same key, one makes it and the
+        others wait for it.
+
+        Args:
+            key: Hash of what goes into the training.
+            make: Trains, with a place for checkpoints.
+            waiting: Called once if another process is at it.
+
+        Raises:
+            StorageError: The result could not be written. Checkpoints stay.
+        """
+        record = self.find(key)
+        if record:
+            return record
+        folder = self._folder / key
+        with storing(folder):
+            folder.mkdir(exist_ok=True)
+        lock = filelock.FileLock(folder / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except filelock.Timeout:
+            waiting()
+            lock.acquire()
+        with lock:
+            record = self.find(key)  # another process may have made it
+            if record is None:
+                checkpoint = Checkpoint(folder)
+                arrays, meta = make(checkpoint)
+                _write(folder / "result", arrays, meta)
+                checkpoint.clear()
+                # As it was stored: a first run sees what a later one will.
+                record = self.find(key)
+        if record is None:
+            raise StorageError(
+                f"expected to read back what was written to {folder}, and its "
+                "checksum does not hold: the disk or the memory is faulty"
+            )
+        return record
+
+
+class Checkpoint:
+    """The place that a training under way has in the store."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self._folder = folder
+        self._saved_at = time.monotonic()
+
+    def load(self) -> Record | None:
+        """Returns the latest record that is whole, if there is one."""
+        for path in reversed(self._records()):
+            record = _read(path)
+            if record:
+                return record
+        return None
+
+    def due(self) -> bool:
+        """Returns whether it is time to save again."""
+        return time.monotonic() - self._saved_at >= CHECKPOINT_SECONDS
+
+    def save(self, arrays: Arrays, meta: dict[str, Any]) -> None:
+        """Saves a record with its `step`, and drops earlier ones.
+
+        Raises:
+            StorageError: It could not be written. Earlier ones stay.
+        """
+        path = self._folder / f"checkpoint-{meta['step']:09d}"
+        _write(path, arrays, meta)
+        for other in self._records():
+            if other != path:
+                _remove(other)
+        self._saved_at = time.monotonic()
+
+    def clear(self) -> None:
+        """Drops all records."""
+        for path in self._records():
+            _remove(path)
+
+    def _records(self) -> list[pathlib.Path]:
+        files = self._folder.glob("checkpoint-*.json")
+        return sorted(file.with_suffix("") for file in files)
+
+
+@contextmanager
+def storing(path: pathlib.Path) -> Iterator[None]:
+    """Turns an OSError within into a StorageError that names the path."""
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(
+            f"expected to write {os.fspath(path)!r}: {error.strerror}. What "
+            "was stored before is intact; make room or choose another folder "
+            "with --workdir, and start the same command again"
+        ) from error
+
+
+def write_atomically(path: str | os.PathLike, data: bytes) -> None:
+    """Writes a file as a whole or not at all.
+
+    Raises:
+        StorageError: It could not be written; what was there before stays.
+    """
+    path = pathlib.Path(path)
+    with storing(path):
+        temporary = path.with_name(f".{path.name}-{uuid.uuid4().hex}")
+        try:
+            with open(temporary, "xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def _write(path: pathlib.Path, arrays: Arrays, meta: dict[str, Any]) -> None:
+    objects = [name for name, array in arrays.items() if array.dtype.hasobject]
+    if objects:
+        raise ValueError(f"expected arrays of numbers, received {objects}")
+    buffer = io.BytesIO()
+    named: dict[str, Any] = {_escape(n): a for n, a in arrays.items()}
+    np.savez(buffer, **named)
+    data = buffer.getvalue()
+    body = {"npz_sha256": hashlib.sha256(data).hexdigest(), "meta": meta}
+    write_atomically(path.with_name(path.name + ".npz"), data)
+    text = json.dumps({**body, "sha256": _checksum(body)}, indent=1)
+    write_atomically(path.with_name(path.name + ".json"), text.encode())
+
+
+def _read(path: pathlib.Path) -> Record | None:
+    npz = path.with_name(path.name + ".npz")
+    meta = path.with_name(path.name + ".json")
+    if not meta.exists():
+        return None
+    try:
+        body = json.loads(meta.read_bytes())
+        if body.pop("sha256") != _checksum(body):
+            raise ValueError("its checksum does not hold")
+        data = npz.read_bytes()
+        if body["npz_sha256"] != hashlib.sha256(data).hexdigest():
+            raise ValueError(f"the checksum of {npz.name} does not hold")
+        with np.load(io.BytesIO(data), allow_pickle=False) as file:
+            arrays = {_unescape(name): file[name] for name in file.files}
+        return arrays, body["meta"]
+    except (
+        OSError,
+        ValueError,
+        KeyError,
+        AttributeError,
+        zipfile.BadZipFile,
+    ) as error:
+        aside = path.with_name(f"damaged-{time.time_ns()}-{path.name}")
+        logging.warning(
+            "%s is damaged (%s): set aside as %s and computed again",
+            path,
+            error,
+            aside.name,
+        )
+        for file in (meta, npz):
+            if file.exists():
+                file.rename(aside.with_name(aside.name + file.suffix))
+        return None
+
+
+def _remove(path: pathlib.Path) -> None:
+    # The JSON file first: without it there is no record.
+    path.with_name(path.name + ".json").unlink()
+    path.with_name(path.name + ".npz").unlink(missing_ok=True)
+
+
+def _checksum(body: dict[str, Any]) -> str:
+    text = json.dumps(body, sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _escape(name: str) -> str:
+    # Names in a zip file are paths, and Keras' variable paths hold slashes.
+    return name.replace("/", "|")
+
+
+def _unescape(name: str) -> str:
+    return name.replace("|", "/")
