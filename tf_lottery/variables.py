@@ -14,9 +14,15 @@ from tf_lottery.masks import BernoulliMask
 from tf_lottery.tickets import Arrays, Ticket
 
 
+def all_layers(model: keras.Model) -> list[keras.Layer]:
+    """Returns the layers of a model, nested ones too, in order."""
+    # Keras' public `model.layers` stops at the first level.
+    return list(model._flatten_layers())
+
+
 def masked_layers(model: keras.Model) -> Iterator[Masked]:
     """Yields the masked layers of a model, nested ones too, in order."""
-    for layer in model._flatten_layers():
+    for layer in all_layers(model):
         if isinstance(layer, Masked):
             yield layer
 

@@ -162,7 +162,9 @@ def prepared_builder(
 
 def _prepare(builder: tfds.core.DatasetBuilder) -> None:
     local = isinstance(builder, mnist_5k.Mnist5k)
-    if not local and not _online():
+    if local:
+        tfds.disable_progress_bar()  # it is over in a second
+    elif not _online():
         raise DataError(
             f"expected the data set {builder.name!r} in "
             f"{os.fspath(builder.data_dir)!r}; it is not there, and there is "

@@ -1,0 +1,289 @@
+import dataclasses
+import functools
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tf_lottery import steps, training
+from tf_lottery.data.batches import Resident, Streamed
+from tf_lottery.data.images import Images
+from tf_lottery.layers import MaskedConv2D
+from tf_lottery.masks import BernoulliMask
+from tf_lottery.models.lenet import LeNet
+from tf_lottery.recipes import Recipe
+from tf_lottery.training import Diverged, train
+
+SGD = {"class_name": "SGD", "config": {"learning_rate": 0.1, "momentum": 0.9}}
+ADAM = {"class_name": "Adam", "config": {"learning_rate": 1.2e-3}}
+SUPERMASK = functools.partial(BernoulliMask, rescale=True)
+
+
+def recipe(**kwargs):
+    fields = {
+        "model": LeNet((20, 10)),
+        "images": Images("mnist_5k"),
+        "optimizer": SGD,
+        "steps": 12,
+        "batch_size": 40,
+        "eval_every": 5,
+        "mask_samples": 2,
+    }
+    return Recipe(**{**fields, **kwargs})
+
+
+def ticket_of(r, source, seed=0):
+    return r.initial_ticket(source.image_shape, source.classes, seed)
+
+
+def run(r, source, seed=0, **kwargs):
+    return train(r, ticket_of(r, source, seed), seed, source, **kwargs)
+
+
+def largest_difference(one, other):
+    assert one.keys() == other.keys()
+    return max(
+        np.abs(one[p].astype(float) - other[p].astype(float)).max() for p in one
+    )
+
+
+class Memory:
+    """A checkpoint in memory that keeps everything."""
+
+    def __init__(self, saved=None):
+        self.saved = [saved] if saved else []
+
+    def load(self):
+        return self.saved[-1] if self.saved else None
+
+    def due(self):
+        return True
+
+    def save(self, arrays, meta):
+        self.saved.append((arrays, meta))
+
+
+def test_training_learns_digits(source):
+    r = recipe(optimizer=ADAM, steps=400, eval_every=200)
+    result = run(r, source)
+    accuracy = {
+        (row.step, row.split): row.value
+        for row in result.history
+        if row.metric == "accuracy"
+    }
+    assert accuracy[0, "test"] < 0.3
+    assert accuracy[400, "test"] > 0.85
+    assert accuracy[400, "train"] > accuracy[200, "train"]
+
+
+def test_the_history_has_every_period(source):
+    history = run(recipe(), source).history
+    steps_of = {
+        split: [row.step for row in history if row[1:3] == (split, "loss")]
+        for split in ("train", "validation", "test")
+    }
+    assert steps_of == {
+        "train": [5, 10, 12],
+        "validation": [0, 5, 10, 12],
+        "test": [0, 5, 10, 12],
+    }
+
+
+@pytest.mark.parametrize("kernel_mask", [None, SUPERMASK])
+def test_a_step_is_the_one_of_keras(source, kernel_mask):
+    """Plain Keras, given the same batches, ends with the same weights."""
+    extra = {"kernel_mask": kernel_mask} if kernel_mask else {}
+    r = recipe(steps=3, optimizer=SGD, **extra)
+    result = run(r, source)
+    model = r.new_model(source.image_shape, source.classes, seed=0)
+    model.compile(
+        r.new_optimizer(),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    losses = []
+    for row in source.rows(0, r.batch_size, 0, 3):
+        losses.append(float(model.train_on_batch(*source.take(row))))
+    for variable in model.weights:
+        np.testing.assert_allclose(
+            result.state[variable.path], variable.numpy(), atol=1e-6
+        )
+
+
+def test_same_seed_same_bits_other_seed_other_weights(source):
+    r = recipe(kernel_mask=SUPERMASK)
+    one, same = run(r, source), run(r, source)
+    assert one.history == same.history
+    assert largest_difference(one.state, same.state) == 0
+    other = train(r, ticket_of(r, source), 1, source)
+    assert largest_difference(one.state, other.state) > 0
+
+
+@pytest.mark.parametrize("kernel_mask", [None, SUPERMASK])
+def test_taken_up_at_any_checkpoint_it_ends_with_the_same_bits(
+    source, monkeypatch, kernel_mask
+):
+    monkeypatch.setattr(steps, "STEPS_PER_CALL", 2)
+    extra = {"kernel_mask": kernel_mask} if kernel_mask else {}
+    r = recipe(optimizer=ADAM, **extra)
+    memory = Memory()
+    whole = run(r, source, checkpoint=memory)
+    assert [meta["step"] for _, meta in memory.saved] == [2, 4, 5, 7, 9, 10, 12]
+    for saved in memory.saved[::3]:
+        again = run(r, source, checkpoint=Memory(saved))
+        assert again.history == whole.history
+        assert largest_difference(again.state, whole.state) == 0
+
+
+def test_the_length_of_a_call_does_not_matter(source, monkeypatch):
+    whole = run(recipe(kernel_mask=SUPERMASK), source)
+    monkeypatch.setattr(steps, "STEPS_PER_CALL", 3)
+    parts = run(recipe(kernel_mask=SUPERMASK), source)
+    assert largest_difference(whole.state, parts.state) == 0
+
+
+@pytest.mark.parametrize("optimizer", [SGD, ADAM])
+@pytest.mark.parametrize("kernel_mask", [None, SUPERMASK])
+def test_two_devices_equal_one(digits, source, optimizer, kernel_mask):
+    extra = {"kernel_mask": kernel_mask} if kernel_mask else {}
+    r = recipe(optimizer=optimizer, **extra)
+    one = run(r, source)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    both = Resident(digits, strategy)
+    two = train(r, ticket_of(r, source), 0, both, strategy=strategy)
+    assert largest_difference(one.state, two.state) < 2e-6
+    for a, b in zip(one.history, two.history, strict=True):
+        assert a[:3] == b[:3]
+        assert a.value == pytest.approx(b.value, abs=1e-5)
+
+
+def test_streamed_images_train_as_well(data_dir):
+    streamed = Streamed(Images("mnist_5k", stream=True), data_dir)
+    r = recipe(optimizer=ADAM, steps=150, eval_every=150)
+    one, same = run(r, streamed), run(r, streamed)
+    assert largest_difference(one.state, same.state) == 0
+    assert one.history == same.history
+    assert one.history[-1].value > 0.7
+
+
+def test_streamed_images_on_two_devices_equal_one(data_dir):
+    streamed = Streamed(Images("mnist_5k", stream=True), data_dir)
+    one = run(recipe(), streamed)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    two = run(recipe(), streamed, strategy=strategy)
+    assert largest_difference(one.state, two.state) < 2e-6
+
+
+def test_a_streamed_training_resumes_with_the_same_bits(data_dir):
+    streamed = Streamed(Images("mnist_5k", stream=True), data_dir)
+    memory = Memory()
+    whole = run(recipe(), streamed, checkpoint=memory)
+    again = run(recipe(), streamed, checkpoint=Memory(memory.saved[0]))
+    assert largest_difference(whole.state, again.state) == 0
+    assert whole.history == again.history
+
+
+def test_mixed_precision_computes_in_bfloat16_and_keeps_float32(source):
+    r = recipe(dtype_policy="mixed_bfloat16", optimizer=ADAM, steps=150)
+    model = r.new_model(source.image_shape, source.classes, seed=0)
+    assert model.get_layer("fc1").compute_dtype == "bfloat16"
+    result = run(r, source)
+    assert result.state["fc1/kernel"].dtype == np.float32
+    assert result.history[-1].value > 0.7
+    assert keras.config.dtype_policy().name == "float32", "must be restored"
+
+
+def test_nan_stops_and_names_the_step(source):
+    r = recipe(steps=500, eval_every=50)
+    r = dataclasses.replace(
+        r, optimizer={"class_name": "SGD", "config": {"learning_rate": 1e20}}
+    )
+    memory = Memory()
+    reports = []
+    with pytest.raises(Diverged, match=r"not at step \d+ of 500, seed 0") as e:
+        run(r, source, checkpoint=memory, report=reports.append)
+    first = int(str(e.value).split("at step ")[1].split()[0])
+    assert 2 <= first <= 10
+    assert not memory.saved, "nothing that has diverged is kept"
+    # The steps before it were fine.
+    fine = dataclasses.replace(r, steps=first - 1)
+    assert np.isfinite(run(fine, source).history[-1].value)
+
+
+def test_a_report_says_where_the_training_is(source):
+    reports = []
+    run(recipe(), source, report=lambda r: reports.append((r.step, r.steps)))
+    assert reports == [(0, 12), (5, 12), (10, 12), (12, 12)]
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "message"),
+    [(3601, "at most 3600"), (41, "multiple of 2, the number of replicas")],
+)
+def test_a_batch_size_that_does_not_fit(digits, batch_size, message):
+    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    source = Resident(digits, strategy)
+    r = recipe(batch_size=batch_size)
+    with pytest.raises(ValueError, match=f"BATCH_SIZE.*{message}"):
+        train(r, ticket_of(r, source), 0, source, strategy=strategy)
+
+
+def test_a_ticket_of_another_network_is_refused(source):
+    other = recipe(model=LeNet((30, 10)))
+    with pytest.raises(ValueError, match=r"fc1/kernel of shape \(784, 20\)"):
+        train(recipe(), ticket_of(other, source), 0, source)
+
+
+def test_penalties_of_layers_count(source):
+    plain = run(recipe(steps=5), source)
+    heavy = run(recipe(steps=5, model=PenalisedLeNet((20, 10))), source)
+    shrunk = np.abs(heavy.state["fc1/kernel"]).sum()
+    assert shrunk < 0.9 * np.abs(plain.state["fc1/kernel"]).sum()
+
+
+class PenalisedLeNet(LeNet):
+    def __call__(self, *args, **kwargs):
+        model = super().__call__(*args, **kwargs)
+        kernel = model.get_layer("fc1").raw_kernel
+        kernel.regularizer = keras.regularizers.L2(0.5)
+        return model
+
+
+def test_xla_compiles_what_gets_faster(source):
+    dense = recipe().new_model((28, 28, 1), 10, seed=0)
+    images = keras.Input((8, 8, 1))
+    conv = keras.Model(images, MaskedConv2D(2, 3)(images))
+    nested = keras.Sequential([keras.Input((8, 8, 1)), conv])
+    one = tf.distribute.get_strategy()
+    two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    assert steps.compiles_well(dense, one)
+    assert not steps.compiles_well(dense, two)
+    assert not steps.compiles_well(conv, one)
+    assert not steps.compiles_well(nested, one)
+
+
+def test_an_estimate_is_a_number_of_seconds(source):
+    strategy = tf.distribute.get_strategy()
+    short = training.estimate(recipe(), source, strategy)
+    long = training.estimate(recipe(steps=120_000), source, strategy)
+    assert 0 < short < long
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"model": "lenet"},
+        {"images": "mnist"},
+        {"steps": "many"},
+        {"batch_size": 0},
+        {"eval_every": 2.5},
+        {"mask_samples": True},
+        {"dtype_policy": "float8"},
+        {"optimizer": {"class_name": "SDG", "config": {}}},
+        {"optimizer": {"class_name": "SGD", "config": {"rate": 1}}},
+        {"optimizer": "SGD"},
+    ],
+)
+def test_recipes_check_their_fields(wrong):
+    with pytest.raises(ValueError, match=r"expected (?s:.)*received"):
+        recipe(**wrong)

@@ -1,0 +1,125 @@
+"""Recipes: what a training needs besides its ticket and its seed.
+
+A recipe is a value. Two trainings with equal recipes, tickets and seeds are
+the same training, which is what the store relies on.
+
+>>> Recipe(steps=100) == Recipe(steps=100)
+True
+>>> Recipe(steps="many")
+Traceback (most recent call last):
+    ...
+ValueError: expected STEPS to be a whole number of at least 1, received 'many'
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from tf_lottery import checks
+from tf_lottery.data.images import Images
+from tf_lottery.masks import KernelMask, fixed_mask
+from tf_lottery.models.lenet import LeNet
+from tf_lottery.tickets import Ticket
+from tf_lottery.variables import read_ticket
+
+DTYPE_POLICIES = ("float32", "mixed_bfloat16")
+
+
+def _adam() -> dict[str, Any]:
+    # Frankle & Carbin 2019, figure 2, for LeNet.
+    return {"class_name": "Adam", "config": {"learning_rate": 1.2e-3}}
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train: everything but the starting point and the seed.
+
+    Args:
+        model: Builds the network; see `models.lenet.LeNet`.
+        images: What to train and evaluate on.
+        optimizer: As Keras serializes it: `{"class_name": "SGD", "config":
+            {"learning_rate": 0.1}}`.
+        steps: How many batches to train on.
+        batch_size: Images a step, over all replicas.
+        eval_every: Steps between evaluations; there is one before the first
+            step and one after the last, too.
+        kernel_mask: Builds the mask of a layer, called with `seed=`.
+        mask_samples: Masks drawn for an evaluation, where masks are random.
+        dtype_policy: "float32", or "mixed_bfloat16" where devices are faster
+            at that.
+
+    Raises:
+        ValueError: A field is of the wrong type or range.
+    """
+
+    model: Callable[..., keras.Model] = field(default_factory=LeNet)
+    images: Images = field(default_factory=Images)
+    optimizer: Mapping[str, Any] = field(default_factory=_adam)
+    steps: int = 50_000
+    batch_size: int = 60
+    eval_every: int = 100
+    kernel_mask: Callable[..., KernelMask] = fixed_mask
+    mask_samples: int = 10
+    dtype_policy: str = "float32"
+
+    def __post_init__(self) -> None:
+        if not callable(self.model):
+            raise ValueError(
+                f"expected MODEL to build a model, received {self.model!r}"
+            )
+        if not isinstance(self.images, Images):
+            raise ValueError(
+                f"expected images to be Images(...), received {self.images!r}"
+            )
+        checks.positive_int("STEPS", self.steps)
+        checks.positive_int("BATCH_SIZE", self.batch_size)
+        checks.positive_int("EVAL_EVERY", self.eval_every)
+        checks.positive_int("MASK_SAMPLES", self.mask_samples)
+        checks.one_of("DTYPE_POLICY", self.dtype_policy, DTYPE_POLICIES)
+        self.new_optimizer()
+
+    def new_model(
+        self, image_shape: tuple[int, ...], classes: int, seed: int
+    ) -> keras.Model:
+        """Returns the network as the seed initialises it."""
+        with _dtype_policy(self.dtype_policy):
+            return self.model(image_shape, classes, self.kernel_mask, seed)
+
+    def new_optimizer(self) -> keras.optimizers.Optimizer:
+        """Returns the optimizer in its first state.
+
+        Raises:
+            ValueError: Keras does not know it, or one of its arguments.
+        """
+        try:
+            return keras.optimizers.get(
+                {
+                    "class_name": self.optimizer["class_name"],
+                    "config": dict(self.optimizer["config"]),
+                }
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                "expected OPTIMIZER to be {'class_name': ..., 'config': "
+                "{...}} with the name and arguments of a Keras optimizer, "
+                f"received {self.optimizer!r}: {error}"
+            ) from error
+
+    def initial_ticket(
+        self, image_shape: tuple[int, ...], classes: int, seed: int
+    ) -> Ticket:
+        """Returns the ticket with every variable at its first value."""
+        return read_ticket(self.new_model(image_shape, classes, seed))
+
+
+@contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -1,0 +1,278 @@
+"""Training: a pure function of (recipe, ticket, seed).
+
+`train` compiles two programs, one of many training steps and one that
+evaluates a split, and calls them in turn from Python:
+
+    until the last step:
+        evaluate validation and test                   (one XLA program)
+        train for `eval_every` steps, at most 500 of them a call
+                                                       (the other)
+
+Images live on the device and a batch is a row of indices, so nothing but
+those travels between calls. Which images a step sees and which masks it draws
+are functions of (seed, step), so a training that was interrupted goes on from
+its last checkpoint and ends with the same bits.
+
+Under a strategy with several replicas, each step runs on all of them with a
+part of the batch each, and the loss is averaged over the whole batch: one
+device and several give the same weights up to rounding.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_lottery import steps
+from tf_lottery.data.batches import Resident, Streamed
+from tf_lottery.evaluation import evaluator
+from tf_lottery.recipes import Recipe
+from tf_lottery.tickets import Arrays, Ticket
+from tf_lottery.variables import load_state, read_state
+
+
+class Diverged(ArithmeticError):
+    """The loss of a training is no longer finite."""
+
+
+class Row(NamedTuple):
+    """One number of a training's history."""
+
+    step: int
+    split: str
+    metric: str
+    value: float
+
+
+class Result(NamedTuple):
+    """What a training gives.
+
+    Args:
+        state: Every variable at the end, by path.
+        history: All evaluations in order: of "train" the mean loss and
+            accuracy over the steps since the last evaluation, of "validation"
+            and "test" those of the whole split.
+        seconds: What it took; the only part that is not reproducible.
+    """
+
+    state: Arrays
+    history: tuple[Row, ...]
+    seconds: float
+
+
+class Checkpoint(Protocol):
+    """Where a training keeps its place."""
+
+    def load(self) -> tuple[Arrays, dict[str, Any]] | None:
+        """Returns what was saved last, if anything."""
+
+    def due(self) -> bool:
+        """Returns whether it is time to save again."""
+
+    def save(self, arrays: Arrays, meta: dict[str, Any]) -> None:
+        """Saves arrays and numbers, replacing what was saved before."""
+
+
+class Report(NamedTuple):
+    """How a training stands.
+
+    Args:
+        step: Steps done.
+        steps: Steps in all.
+        loss: Mean over the steps of the last call.
+        accuracy: Likewise.
+        rows: Of the history, so far.
+    """
+
+    step: int
+    steps: int
+    loss: float
+    accuracy: float
+    rows: list[Row]
+
+
+def train(
+    recipe: Recipe,
+    ticket: Ticket,
+    seed: int,
+    source: Resident | Streamed,
+    *,
+    strategy: tf.distribute.Strategy | None = None,
+    checkpoint: Checkpoint | None = None,
+    report: Callable[[Report], None] | None = None,
+) -> Result:
+    """Trains a network from a ticket.
+
+    Args:
+        recipe: How.
+        ticket: From where.
+        seed: Of the order of images and of random masks.
+        source: The recipe's images, opened for the same strategy.
+        strategy: On which devices; None is TensorFlow's default device.
+        checkpoint: Where to save progress, and to go on from.
+        report: Told how it goes after every call of the compiled program.
+
+    Raises:
+        Diverged: The loss is not finite. What was saved before stays.
+        ValueError: The ticket does not fit the model, or the batch size does
+            not suit the images or the replicas.
+    """
+    began = time.monotonic()
+    strategy = strategy or tf.distribute.get_strategy()
+    _check_batch_size(recipe, source, strategy)
+    with strategy.scope():
+        model = recipe.new_model(source.image_shape, source.classes, seed)
+        load_state(model, ticket.arrays())
+        optimizer = recipe.new_optimizer()
+        optimizer.build(model.trainable_variables)
+    place = _Place()
+    saved = checkpoint.load() if checkpoint else None
+    if saved:
+        arrays, meta = saved
+        _load(model, optimizer, arrays)
+        place = _Place.from_meta(meta)
+    spent = place.seconds
+    jit = steps.compiles_well(model, strategy)
+    run = steps.runner(recipe, model, optimizer, source, strategy, jit, seed)
+    evaluate = evaluator(model, source, strategy, jit, recipe.mask_samples)
+
+    while True:
+        at_end = place.step == recipe.steps
+        if at_end or place.step % recipe.eval_every == 0:
+            place.log_period()
+            for split in ("validation", "test"):
+                place.log(split, *evaluate(split))
+        if report:
+            report(place.report(recipe.steps))
+        if at_end:
+            break
+        # A call ends where a period does, so that the calls of a training
+        # are the same ones wherever it was interrupted.
+        left = recipe.eval_every - place.step % recipe.eval_every
+        count = min(left, recipe.steps - place.step, steps.STEPS_PER_CALL)
+        loss, correct, bad = run(place.step, count)
+        if bad >= 0:
+            raise Diverged(
+                "expected a finite loss, received one that is not at step "
+                f"{place.step + bad + 1} of {recipe.steps}, seed {seed}"
+            )
+        place.advance(count, loss, correct / recipe.batch_size)
+        place.seconds = spent + time.monotonic() - began
+        if checkpoint and checkpoint.due():
+            checkpoint.save(_dump(model, optimizer), asdict(place))
+    seconds = spent + time.monotonic() - began
+    return Result(read_state(model), tuple(place.rows), seconds)
+
+
+def estimate(
+    recipe: Recipe,
+    source: Resident | Streamed,
+    strategy: tf.distribute.Strategy,
+) -> float:
+    """Returns how many seconds a training will take, from a short trial.
+
+    Raises:
+        ValueError: As for `train`.
+    """
+    _check_batch_size(recipe, source, strategy)
+    with strategy.scope():
+        model = recipe.new_model(source.image_shape, source.classes, seed=0)
+        optimizer = recipe.new_optimizer()
+        optimizer.build(model.trainable_variables)
+    jit = steps.compiles_well(model, strategy)
+    run = steps.runner(recipe, model, optimizer, source, strategy, jit, 0)
+    evaluate = evaluator(model, source, strategy, jit, recipe.mask_samples)
+    count = min(50, recipe.eval_every)
+    per_step = _seconds(lambda: run(0, count)) / count
+    evaluations = recipe.steps / recipe.eval_every + 2
+    per_evaluation = _seconds(
+        lambda: (evaluate("validation"), evaluate("test"))
+    )
+    return recipe.steps * per_step + evaluations * per_evaluation
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    work()  # compiles
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began
+
+
+@dataclass
+class _Place:
+    """Where a training is: what a checkpoint holds beside the variables."""
+
+    step: int = 0
+    loss: float = math.nan  # means over the last call
+    accuracy: float = math.nan
+    period_steps: int = 0  # since the last evaluation
+    period_loss: float = 0.0  # sums over those steps
+    period_accuracy: float = 0.0
+    seconds: float = 0.0
+    rows: list[Row] = field(default_factory=list)
+
+    @classmethod
+    def from_meta(cls, meta: dict[str, Any]) -> "_Place":
+        return cls(**{**meta, "rows": [Row(*row) for row in meta["rows"]]})
+
+    def report(self, total: int) -> Report:
+        return Report(self.step, total, self.loss, self.accuracy, self.rows)
+
+    def advance(self, count: int, loss: float, accuracy: float) -> None:
+        """Moves on by `count` steps, given sums over them."""
+        self.step += count
+        self.loss, self.accuracy = loss / count, accuracy / count
+        self.period_steps += count
+        self.period_loss += loss
+        self.period_accuracy += accuracy
+
+    def log_period(self) -> None:
+        n = self.period_steps
+        if n:
+            self.log("train", self.period_loss / n, self.period_accuracy / n)
+        self.period_steps, self.period_loss, self.period_accuracy = 0, 0.0, 0.0
+
+    def log(self, split: str, loss: float, accuracy: float) -> None:
+        self.rows.append(Row(self.step, split, "loss", loss))
+        self.rows.append(Row(self.step, split, "accuracy", accuracy))
+
+
+def _check_batch_size(
+    recipe: Recipe,
+    source: Resident | Streamed,
+    strategy: tf.distribute.Strategy,
+) -> None:
+    if recipe.batch_size > source.sizes["train"]:
+        raise ValueError(
+            f"expected BATCH_SIZE of at most {source.sizes['train']}, the "
+            f"number of training images, received {recipe.batch_size}"
+        )
+    replicas = strategy.num_replicas_in_sync
+    if recipe.batch_size % replicas:
+        raise ValueError(
+            f"expected BATCH_SIZE to be a multiple of {replicas}, the number "
+            f"of replicas, received {recipe.batch_size}"
+        )
+
+
+def _dump(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer
+) -> dict[str, np.ndarray]:
+    arrays = read_state(model)
+    for i, variable in enumerate(optimizer.variables):
+        arrays[f"optimizer/{i}"] = keras.ops.convert_to_numpy(variable)
+    return arrays
+
+
+def _load(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, arrays: Arrays
+) -> None:
+    state = dict(arrays)
+    for i, variable in enumerate(optimizer.variables):
+        variable.assign(state.pop(f"optimizer/{i}"))
+    load_state(model, state)
