@@ -1,0 +1,69 @@
+"""Processes that are killed, and processes that meet."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from conftest import ROOT
+
+KILLABLE = str(ROOT / "tests" / "killable.py")
+
+
+def start(workdir, data_dir, point="none"):
+    return subprocess.Popen(
+        [sys.executable, KILLABLE, str(workdir), data_dir, point],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process):
+    """Returns a process' words, line by line."""
+    out, err = process.communicate(timeout=300)
+    assert process.returncode in (0, -signal.SIGKILL), err[-2000:]
+    return [line.split() for line in out.splitlines()]
+
+
+def steps_of(lines):
+    return [int(line[1]) for line in lines if line[0] == "step"]
+
+
+@pytest.mark.slow  # each process starts TensorFlow
+def test_killed_anywhere_it_ends_with_the_same_bits(tmp_path, data_dir):
+    whole = finish(start(tmp_path / "whole", data_dir))
+    assert whole[-1][0] == "digest"
+    killed = tmp_path / "killed"
+    reached = 0
+    for point in ("chunk 3", "half 5", "write 4"):
+        process = start(killed, data_dir, point)
+        lines = finish(process)
+        assert process.returncode == -signal.SIGKILL, point
+        first, *_, last = steps_of(lines)
+        # It went on from where it was, but for the call it was killed in.
+        assert reached - 20 <= first <= reached
+        assert last > first
+        reached = last
+    assert reached == 80
+    again = finish(start(killed, data_dir))
+    assert steps_of(again)[0] == 80
+    assert again[-1] == whole[-1]
+    leftovers = [p.name for p in killed.rglob("*") if p.is_file()]
+    assert {"result.npz", "result.json"} <= set(leftovers)
+    assert not [name for name in leftovers if name.startswith("checkpoint")]
+
+
+@pytest.mark.slow  # each process starts TensorFlow
+def test_two_processes_share_one_training(tmp_path, data_dir):
+    both = [start(tmp_path, data_dir) for _ in range(2)]
+    lines = [finish(process) for process in both]
+    assert lines[0][-1] == lines[1][-1]
+    assert lines[0][-1][0] == "digest"
+    trained = [len(steps_of(out)) for out in lines]
+    assert min(trained) == 0
+    assert max(trained) > 5
+    waited = [["waiting"] in out for out in lines]
+    assert waited[trained.index(max(trained))] is False
