@@ -1,0 +1,62 @@
+import numpy as np
+import pytest
+
+from tf_lottery.records import Picture, Record
+from tf_lottery.runs import Run, read_pictures, read_records
+from tf_lottery.store import StorageError
+
+
+def record(step, value=0.1, arm="DWR, init"):
+    return Record(0, arm, 0, step, "test", "loss", value)
+
+
+def test_rows_come_back_bit_for_bit(tmp_path):
+    run = Run(tmp_path / "run")
+    rows = [record(i, np.random.default_rng(i).normal()) for i in range(9)]
+    run.append(rows[:5])
+    run.append(rows)
+    assert read_records(tmp_path / "run") == rows
+
+
+def test_two_processes_write_each_row_once(tmp_path):
+    one, two = Run(tmp_path / "run"), Run(tmp_path / "run")
+    rows = [record(i) for i in range(6)]
+    one.append(rows[:2])
+    two.append(rows[:4])
+    one.append(rows[1:])
+    two.append(rows)
+    assert read_records(tmp_path / "run") == rows
+
+
+@pytest.mark.parametrize("cut", range(1, 30, 4))
+def test_a_line_that_was_cut_off_is_written_again(tmp_path, cut):
+    rows = [record(1), record(2)]
+    Run(tmp_path / "run").append(rows)
+    path = tmp_path / "run" / "metrics.csv"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    assert read_records(tmp_path / "run") == rows[:1]
+    Run(tmp_path / "run").append(rows)
+    assert path.read_bytes() == whole
+
+
+def test_a_file_cut_off_within_its_header(tmp_path):
+    Run(tmp_path / "run").append([record(1)])
+    path = tmp_path / "run" / "metrics.csv"
+    path.write_bytes(path.read_bytes()[:4])
+    Run(tmp_path / "run").append([record(1)])
+    assert read_records(tmp_path / "run") == [record(1)]
+
+
+def test_pictures_come_back_with_any_name(tmp_path):
+    run = Run(tmp_path / "run")
+    run.save_picture(Picture(3, "a/b 1", {"histogram fc1/kernel": np.eye(2)}))
+    [picture] = read_pictures(tmp_path / "run")
+    assert (picture.seed, picture.arm) == (3, "a/b 1")
+    assert np.array_equal(picture.arrays["histogram fc1/kernel"], np.eye(2))
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(StorageError, match="--workdir"):
+        Run(tmp_path / "file" / "run")

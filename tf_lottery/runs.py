@@ -1,0 +1,136 @@
+"""Runs: the folder that a command leaves behind.
+
+    runs/<name>-<hash>/
+        config.gin     reproduces the run: --gin_file=<this file>
+        plan.json      the same, spelled out, for reports
+        env.json       versions, devices, command
+        metrics.csv    every measured number; append-only
+        pictures/      arrays for figures, one file an arm and seed
+        summary.csv    one line an arm, seed and round
+        report.html, figures/
+        DONE           written when everything above is there
+
+Rows of `metrics.csv` are known by all their columns but the value. A row that
+is there already is not written again, so a run that is resumed, or that two
+processes work on, has each row once.
+"""
+
+import csv
+import io
+import json
+import os
+import pathlib
+import urllib.parse
+from collections.abc import Iterable
+from typing import Any
+
+import filelock
+import numpy as np
+
+from tf_lottery.records import Picture, Record
+from tf_lottery.store import storing, write_atomically
+
+METRICS_HEADER = ",".join(Record._fields)
+
+
+class Run:
+    """A run's folder, made if it is not there.
+
+    Args:
+        folder: Its path.
+
+    Raises:
+        StorageError: It cannot be made or written to.
+    """
+
+    def __init__(self, folder: str | os.PathLike) -> None:
+        self.folder = pathlib.Path(folder)
+        self._seen: set[tuple] = set()
+        self._read_to = 0
+        with storing(self.folder):
+            (self.folder / "pictures").mkdir(parents=True, exist_ok=True)
+        self._lock = filelock.FileLock(self.folder / ".lock")
+
+    def write(self, name: str, text: str) -> None:
+        """Writes one of the folder's text files."""
+        write_atomically(self.folder / name, text.encode())
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Writes one of the folder's JSON files."""
+        self.write(name, json.dumps(value, indent=1) + "\n")
+
+    def append(self, records: Iterable[Record]) -> None:
+        """Adds those records to `metrics.csv` that it does not have."""
+        path = self.folder / "metrics.csv"
+        with storing(path), self._lock, open(path, "a+b") as file:
+            self._catch_up(file)
+            lines = []
+            for record in records:
+                key = _key(record)
+                if key not in self._seen:
+                    self._seen.add(key)
+                    lines.append(record)
+            if not self._read_to:
+                file.write(f"{METRICS_HEADER}\n".encode())
+            file.write(_lines(lines).encode())
+            file.flush()
+            os.fsync(file.fileno())
+            self._read_to = file.tell()
+
+    def _catch_up(self, file: io.BufferedRandom) -> None:
+        """Reads what is there, and cuts off a line that was not finished."""
+        file.seek(self._read_to)
+        new = file.read()
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read_to += len(whole)
+        file.truncate(self._read_to)
+        file.seek(self._read_to)
+        self._seen.update(map(_key, _parse(whole.decode())))
+
+    def save_picture(self, picture: Picture) -> None:
+        """Writes the arrays of one arm and seed."""
+        buffer = io.BytesIO()
+        arrays: dict[str, Any] = dict(picture.arrays)
+        np.savez_compressed(buffer, **arrays)
+        arm = urllib.parse.quote(picture.arm, safe=" ")
+        name = f"{arm} {picture.seed}.npz"
+        write_atomically(self.folder / "pictures" / name, buffer.getvalue())
+
+
+def read_records(folder: str | os.PathLike) -> list[Record]:
+    """Returns the whole lines of a run's `metrics.csv`, in order."""
+    text = (pathlib.Path(folder) / "metrics.csv").read_text()
+    return _parse(text[: text.rfind("\n") + 1])
+
+
+def read_pictures(folder: str | os.PathLike) -> list[Picture]:
+    """Returns the pictures of a run, by arm and seed."""
+    pictures = []
+    for path in sorted((pathlib.Path(folder) / "pictures").glob("*.npz")):
+        arm, seed = path.stem.rsplit(" ", 1)
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        arm = urllib.parse.unquote(arm)
+        pictures.append(Picture(int(seed), arm, arrays))
+    return pictures
+
+
+def _key(record: Record) -> tuple:
+    return record[:-1]
+
+
+def _lines(records: Iterable[Record]) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(records)
+    return text.getvalue()
+
+
+def _parse(text: str) -> list[Record]:
+    records = []
+    for row in csv.reader(io.StringIO(text)):
+        if row == METRICS_HEADER.split(","):
+            continue
+        seed, arm, round_, step, split, metric, value = row
+        numbers = int(seed), arm, int(round_), int(step)
+        records.append(Record(*numbers, split, metric, float(value)))
+    return records
