@@ -1,0 +1,119 @@
+"""The page: `report.html`, and the figures beside it, from a run's folder."""
+
+import base64
+import io
+import json
+import pathlib
+from typing import Any, NamedTuple
+
+import jinja2
+from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
+
+from tf_lottery.report import comparison, figures, summary
+from tf_lottery.runs import read_pictures, read_records
+from tf_lottery.store import write_atomically
+
+
+class Report(NamedTuple):
+    """What a run came to.
+
+    Args:
+        lines: One a training.
+        rows: One an arm.
+        notes: What is to be known beside the numbers.
+        page: Path of `report.html`.
+    """
+
+    lines: list[summary.Line]
+    rows: list[comparison.Row]
+    notes: list[str]
+    page: pathlib.Path
+
+
+def build(folder: pathlib.Path, complete: bool) -> Report:
+    """Writes summary, figures and page of a run, and returns what they say.
+
+    Args:
+        folder: Of the run; `plan.json`, `env.json` and `metrics.csv` are
+            there.
+        complete: Whether all that was planned is in the numbers.
+
+    Raises:
+        StorageError: A file could not be written.
+    """
+    plan = json.loads((folder / "plan.json").read_text())
+    env = json.loads((folder / "env.json").read_text())
+    records = read_records(folder)
+    lines = summary.summarize(records)
+    published = plan["published"]
+    paper = published["accuracy"] if published else {}
+    rows = comparison.compare(lines, plan["arms"], paper)
+    notes = _notes(plan)
+
+    write_atomically(folder / "summary.csv", summary.to_csv(lines).encode())
+    (folder / "figures").mkdir(exist_ok=True)
+    drawn = figures.draw(plan["arms"], records, read_pictures(folder), paper)
+    shown = []
+    for name, (figure, caption) in drawn.items():
+        svg, png = _render(figure, "svg"), _render(figure, "png")
+        write_atomically(folder / "figures" / f"{name}.svg", svg)
+        write_atomically(folder / "figures" / f"{name}.png", png)
+        data = base64.b64encode(svg).decode()
+        shown.append((name, f"data:image/svg+xml;base64,{data}", caption))
+        plt.close(figure)
+
+    template = _environment().get_template("page.html")
+    page = folder / "report.html"
+    text = template.render(
+        plan=plan,
+        env=env,
+        command=f"python -m tf_lottery.main --gin_file={folder}/config.gin",
+        header=comparison.HEADER,
+        rows=[comparison.cells(row) for row in rows],
+        notes=notes,
+        figures=shown,
+        config=(folder / "config.gin").read_text(),
+        complete=complete,
+    )
+    write_atomically(page, text.encode())
+    return Report(lines, rows, notes, page)
+
+
+def _notes(plan: dict[str, Any]) -> list[str]:
+    recipe = plan["recipe"]
+    notes = [
+        f"Data {plan['data']}, {recipe['steps']:,} steps of "
+        f"{recipe['batch_size']} images. Test accuracy in per cent after the "
+        f"last step, the mean of {recipe['mask_samples']} sampled masks; kept: "
+        "per cent of the weights.",
+    ]
+    if plan["published"]:
+        source = plan["published"]["source"]
+        deviations = plan["deviations"]
+        if deviations:
+            notes.append(
+                f"Not the protocol of {source}: {'; '.join(deviations)}. "
+                "Differences are no verdict."
+            )
+        else:
+            notes.append(f"The protocol of {source}.")
+    return notes
+
+
+def _render(figure: Figure, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    metadata = {"Date": None} if kind == "svg" else None
+    with plt.rc_context(figures.STYLE):
+        figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
+    return buffer.getvalue()
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("tf_lottery.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
