@@ -74,18 +74,18 @@ def test_validation_that_leaves_nothing_is_refused(data_dir):
     "wrong", [{"name": 3}, {"validation": "some"}, {"stream": 1}]
 )
 def test_fields_of_the_wrong_type_are_refused(wrong):
-    with pytest.raises(ValueError, match="expected .*received"):
+    with pytest.raises(ValueError, match=r"expected .*received"):
         Images(**wrong)
 
 
 def test_an_unknown_data_set_is_named(tmp_path):
-    with pytest.raises(DataError, match="TFDS data set.*received 'mnits'"):
+    with pytest.raises(DataError, match=r"TFDS data set.*received 'mnits'"):
         images.load(Images("mnits"), str(tmp_path))
 
 
 def test_a_data_set_that_cannot_be_had_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(images, "_online", lambda: False)
-    with pytest.raises(DataError, match="--data_dir.*DATA = 'mnist_5k'"):
+    with pytest.raises(DataError, match=r"--data_dir.*DATA = 'mnist_5k'"):
         images.load(Images("mnist"), str(tmp_path))
 
 

@@ -190,7 +190,7 @@ def test_files_keep_everything_bit_for_bit(entry, make_mask, tmp_path, suffix):
 
 
 def test_configurations_round_trip(entry, make_mask):
-    cls, kwargs, shape, _ = entry
+    cls, kwargs, _, _ = entry
     layer = cls(kernel_mask=make_mask(), **kwargs)
     again = cls.from_config(layer.get_config())
     assert again.get_config() == layer.get_config()

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from tf_lottery import store as store_lib
-from tf_lottery.store import Store, StorageError
+from tf_lottery.store import StorageError, Store
 
 ARRAYS = {"fc1/kernel": np.arange(6.0).reshape(2, 3), "step": np.array(3)}
 META = {"history": [[0, "test", "loss", 0.1]], "seconds": 1.5}
@@ -170,7 +170,7 @@ def test_a_full_disk_loses_nothing(store, tmp_path, monkeypatch, room):
         )
         return make(checkpoint)
 
-    with pytest.raises(StorageError, match="No space left on device.*intact"):
+    with pytest.raises(StorageError, match=r"No space left on device.*intact"):
         store.get("k", fill_up)
     monkeypatch.undo()
     new = [p.name for p in files(tmp_path) if p not in before]

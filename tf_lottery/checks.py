@@ -9,6 +9,7 @@ Traceback (most recent call last):
 ValueError: expected SEEDS to be a whole number of at least 1, received 'three'
 """
 
+import math
 from collections.abc import Collection
 from typing import Any
 
@@ -19,6 +20,18 @@ def positive_int(name: str, value: Any) -> None:
         raise ValueError(
             f"expected {name} to be a whole number of at least 1, "
             f"received {value!r}"
+        )
+
+
+def number(name: str, value: Any) -> None:
+    """Raises ValueError unless `value` is a finite number."""
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not math.isfinite(value)
+    ):
+        raise ValueError(
+            f"expected {name} to be a finite number, received {value!r}"
         )
 
 

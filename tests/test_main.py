@@ -1,0 +1,265 @@
+import json
+import subprocess
+import sys
+
+import pytest
+from absl import flags, logging
+from absl.testing import flagsaver
+from conftest import ROOT
+
+import gin
+from tf_lottery import main, records, runs, steps
+from tf_lottery.data import images
+from tf_lottery.report import summary
+
+LEAVES = [
+    path
+    for path in sorted((ROOT / "gin").rglob("*.gin"))
+    if "plan.Plan" in path.read_text()
+]
+SUPERMASK = str(ROOT / "gin" / "supermask.gin")
+SMOKE = str(ROOT / "gin" / "smoke.gin")
+
+
+@pytest.fixture(autouse=True)
+def clean():
+    verbosity = logging.get_verbosity()
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS(["main"])
+    with flagsaver.flagsaver():
+        yield
+    gin.clear_config(clear_constants=True)
+    logging.set_verbosity(verbosity)
+
+
+@pytest.fixture
+def command(tmp_path, data_dir, capsys, monkeypatch):
+    """Runs the main command in this process; returns (status, out, err)."""
+    monkeypatch.chdir(ROOT)
+
+    def run(*files, bindings=(), **other):
+        gin.clear_config(clear_constants=True)
+        values = {
+            "gin_file": [str(file) for file in files],
+            "gin_bindings": list(bindings),
+            "workdir": str(tmp_path),
+            "data_dir": data_dir,
+            "strategy": "one",
+            **other,
+        }
+        status = 0
+        with flagsaver.flagsaver(**values):
+            try:
+                main.run_main(["main"])
+            except SystemExit as end:
+                status = end.code
+        captured = capsys.readouterr()
+        return status, captured.out, captured.err
+
+    return run
+
+
+def only_run(tmp_path):
+    [folder] = (tmp_path / "runs").iterdir()
+    return folder
+
+
+@pytest.mark.parametrize("leaf", LEAVES, ids=lambda path: path.stem)
+def test_every_gin_file_runs(command, tmp_path, leaf):
+    status, out, err = command(leaf, SMOKE)
+    assert status == 0, err
+    folder = only_run(tmp_path)
+    assert f"Report: {folder}/report.html" in out
+    left = {path.name for path in folder.iterdir()}
+    assert left >= {
+        *("config.gin", "env.json", "plan.json", "metrics.csv"),
+        *("summary.csv", "report.html", "figures", "pictures", "DONE"),
+    }
+
+
+def test_a_run_its_repetition_and_its_config(command, tmp_path, monkeypatch):
+    bindings = ["ARMS = ('init', 'DWR signed constant')"]
+    status, out, err = command(SUPERMASK, SMOKE, bindings=bindings)
+    assert status == 0, err
+    for words in ("DWR signed constant", "95.3", "98.0", "4 steps instead of"):
+        assert words in out
+    folder = only_run(tmp_path)
+    metrics = (folder / "metrics.csv").read_bytes()
+    lines = summary.summarize(runs.read_records(folder))
+    assert [line.arm for line in lines] == ["init", "DWR signed constant"]
+    assert all(line.steps == 4 for line in lines)
+    environment = json.loads((folder / "env.json").read_text())
+    assert environment["packages"].keys() >= {"tensorflow", "keras"}
+
+    # The second time nothing is trained, nor is it from the run's own config.
+    def refuse(*args):
+        raise AssertionError("this must not be trained again")
+
+    monkeypatch.setattr(steps, "runner", refuse)
+    table = out[out.index(" arm") :]
+    for files in ((SUPERMASK, SMOKE), (folder / "config.gin",)):
+        given = bindings if len(files) > 1 else ()
+        status, again, err = command(*files, bindings=given)
+        assert status == 0, err
+        assert again[again.index(" arm") :] == table
+        assert only_run(tmp_path) == folder
+        assert (folder / "metrics.csv").read_bytes() == metrics
+
+
+def test_adding_a_seed_keeps_what_is_there(command, tmp_path):
+    bindings = ["ARMS = ('init',)"]
+    command(SUPERMASK, SMOKE, bindings=bindings)
+    first = runs.read_records(only_run(tmp_path))
+    command(SUPERMASK, SMOKE, bindings=[*bindings, "SEEDS = 2"])
+    stored = [p for p in (tmp_path / "store").iterdir() if p.is_dir()]
+    assert len(stored) == 2
+    both = [
+        runs.read_records(folder) for folder in (tmp_path / "runs").iterdir()
+    ]
+    longer = max(both, key=len)
+    assert [r for r in longer if r.seed == 0] == first
+    assert {r.seed for r in longer} == {0, 1}
+
+
+def test_dry_run_lists_and_trains_nothing(command, tmp_path):
+    done = "ARMS = ('init',)"
+    command(SUPERMASK, SMOKE, bindings=[done])
+    before = sorted(tmp_path.rglob("*"))
+    status, out, err = command(
+        SUPERMASK,
+        SMOKE,
+        bindings=["ARMS = ('init', 'DWR init')", "SEEDS = 2"],
+        dry_run=True,
+    )
+    assert status == 0, err
+    rows = [line.split() for line in out.splitlines() if "DWR" in line]
+    assert [row[:5] for row in rows] == [
+        ["DWR", "init", "0", "to", "do"],
+        ["DWR", "init", "1", "to", "do"],
+    ]
+    assert out.count(" stored ") == 1
+    assert "4 trainings, 1 stored, 3 to do: about" in out
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+WRONG = {
+    "parameter": ("supermask.Supermask.amrs = ('init',)", "amrs"),
+    "function": ("supermask.Supermaks.arms = ('init',)", "Supermaks"),
+    "macro": ("STPES = 5", r"STEPS.*received STPES"),
+    "syntax": ("STEPS = = 5", "parse value"),
+    "type of SEEDS": ("SEEDS = 'three'", r"SEEDS .*whole.*received 'three'"),
+    "type of STEPS": ("STEPS = 0.5", r"STEPS .*whole.*received 0.5"),
+    "type of DATA": ("DATA = 5", r"DATA .*received 5"),
+    "type of ARMS": ("ARMS = 'init'", r"ARMS .*list.*received 'init'"),
+    "arm": ("ARMS = ('innit',)", r"ARMS .*DWR init.*received 'innit'"),
+    "logit": ("INITIAL_LOGIT = 'a'", r"INITIAL_LOGIT .*received 'a'"),
+    "policy": ("DTYPE_POLICY = 'f8'", r"DTYPE_POLICY .*received 'f8'"),
+    "rate": ("LEARNING_RATE = 'high'", r"OPTIMIZER .*'high'"),
+    "batch": ("BATCH_SIZE = 99999", r"BATCH_SIZE .*3600.*received 99999"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_in_gin_is_named(command, tmp_path, case):
+    import re
+
+    binding, expected = WRONG[case]
+    status, out, err = command(SUPERMASK, SMOKE, bindings=[binding])
+    assert status == 2
+    assert re.search(expected, err), err
+    assert err.count("error:") == 1
+    assert "Traceback" not in err + out
+
+
+def test_a_missing_gin_file_is_named(command):
+    status, _, err = command("gin/supermaks.gin")
+    assert status == 2
+    assert "gin/supermaks.gin" in err
+    status, _, err = command()
+    assert status == 2
+    assert "--gin_file=gin/supermask.gin" in err
+
+
+def test_a_module_that_is_not_there_is_named(command):
+    status, _, err = command(SUPERMASK, SMOKE, import_module=["not_there"])
+    assert status == 2
+    assert "not_there" in err
+
+
+def test_a_data_set_that_cannot_be_had(command, tmp_path, monkeypatch):
+    monkeypatch.setattr(images, "_online", lambda: False)
+    status, _, err = command(
+        SUPERMASK, SMOKE, bindings=["DATA = 'mnist'"], data_dir=str(tmp_path)
+    )
+    assert status == 2
+    assert "--data_dir" in err
+    assert "DATA = 'mnist_5k'" in err
+
+
+def test_a_workdir_that_cannot_be_written(command, tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    blocked = str(tmp_path / "file")
+    status, _, err = command(SUPERMASK, SMOKE, workdir=blocked)
+    assert status == 2
+    assert "expected to write" in err
+    assert "--workdir" in err
+
+
+def test_a_tpu_that_is_not_there(command):
+    status, _, err = command(SUPERMASK, SMOKE, strategy="tpu")
+    assert status == 2
+    assert "expected a TPU for --strategy=tpu" in err
+
+
+def test_a_training_that_diverges_names_arm_seed_and_step(command, tmp_path):
+    status, _, err = command(
+        SUPERMASK,
+        SMOKE,
+        bindings=["LEARNING_RATE = 1e39", "ARMS = ('DWR init',)", "STEPS = 9"],
+    )
+    assert status == 2
+    assert "arm 'DWR init'" in err
+    assert "of 9, seed 0" in err
+    assert runs.read_records(only_run(tmp_path))[0].step == 0
+
+
+def test_mirrored_gives_what_one_device_gives(command, tmp_path):
+    command(SUPERMASK, SMOKE, bindings=["ARMS = ('init',)"])
+    one = runs.read_records(only_run(tmp_path))
+    other = tmp_path / "other"
+    status, _, err = command(
+        SUPERMASK,
+        SMOKE,
+        bindings=["ARMS = ('init',)"],
+        strategy="mirrored",
+        workdir=str(other),
+    )
+    assert status == 0, err
+    two = runs.read_records(only_run(other))
+    assert [r[:-1] for r in one] == [r[:-1] for r in two]
+    for a, b in zip(one, two, strict=True):
+        if a.metric != "seconds":
+            assert a.value == pytest.approx(b.value, abs=1e-4)
+
+
+def test_help_does_not_load_tensorflow():
+    code = (
+        "import sys; sys.argv = ['main', '--help']\n"
+        "import runpy\n"
+        "try: runpy.run_module('tf_lottery.main', run_name='__main__')\n"
+        "except SystemExit: pass\n"
+        "heavy = {'tensorflow', 'keras', 'numpy'} & sys.modules.keys()\n"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    for flag in ("gin_file", "gin_bindings", "workdir", "dry_run"):
+        assert f"--{flag}" in done.stdout.replace("[no]", "")
+
+
+def test_records_have_the_columns_that_the_design_names():
+    assert records.Record._fields == (
+        *("seed", "arm", "round", "step", "split", "metric", "value"),
+    )

@@ -1,0 +1,58 @@
+"""Devices: from the flag `--strategy` to one of tf.distribute's strategies."""
+
+import os
+
+import tensorflow as tf
+
+STRATEGIES = ("auto", "one", "mirrored", "tpu")
+
+
+class DeviceError(Exception):
+    """The devices that were asked for are not there."""
+
+
+def strategy(name: str) -> tf.distribute.Strategy:
+    """Returns where to train.
+
+    Args:
+        name: "one" is TensorFlow's first device, "mirrored" all GPUs (or all
+            logical CPUs, where there is no GPU), "tpu" the TPU named by the
+            variable TPU_NAME, or else a Colab or Cloud TPU of this machine.
+            "auto" is a TPU if TPU_NAME is set, all GPUs if there are several,
+            and one device otherwise.
+
+    Raises:
+        DeviceError: There is no TPU.
+        ValueError: The name is not known.
+    """
+    if name == "auto":
+        gpus = tf.config.list_physical_devices("GPU")
+        several = "mirrored" if len(gpus) > 1 else "one"
+        name = "tpu" if "TPU_NAME" in os.environ else several
+    if name == "one":
+        return tf.distribute.get_strategy()
+    if name == "mirrored":
+        devices = tf.config.list_logical_devices("GPU")
+        devices = devices or tf.config.list_logical_devices("CPU")
+        return tf.distribute.MirroredStrategy([d.name for d in devices])
+    if name == "tpu":
+        return _tpu(os.environ.get("TPU_NAME", "local"))
+    raise ValueError(
+        f"expected --strategy to be one of {', '.join(STRATEGIES)}, received "
+        f"{name!r}"
+    )
+
+
+def _tpu(address: str) -> tf.distribute.Strategy:
+    try:
+        resolver = tf.distribute.cluster_resolver.TPUClusterResolver(address)
+        if address != "local":
+            tf.config.experimental_connect_to_cluster(resolver)
+        tf.tpu.experimental.initialize_tpu_system(resolver)
+        return tf.distribute.TPUStrategy(resolver)
+    except (ValueError, RuntimeError, tf.errors.OpError) as error:
+        first_line = (str(error).splitlines() or ["no reason given"])[0]
+        raise DeviceError(
+            f"expected a TPU for --strategy=tpu at {address!r}, found none: "
+            f"{first_line}. Set TPU_NAME, or leave --strategy out"
+        ) from error

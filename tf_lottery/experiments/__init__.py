@@ -1,0 +1,1 @@
+"""Experiments: the papers' figures and tables as generators of records."""

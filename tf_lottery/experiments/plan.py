@@ -1,0 +1,84 @@
+"""The plan: what one command asks for, as a gin file spells it out."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from tf_lottery import checks, identity
+from tf_lottery.experiments.published import Published
+from tf_lottery.recipes import Recipe
+from tf_lottery.records import Picture, Record
+from tf_lottery.tickets import Ticket
+from tf_lottery.training import Result
+
+
+class Train(Protocol):
+    """How an experiment gets its trainings; see `tf_lottery.trainer`."""
+
+    def __call__(self, recipe: Recipe, ticket: Ticket, seed: int) -> Result:
+        """Returns the result of a training."""
+
+
+NewTicket = Callable[[Recipe, int], Ticket]
+"""From (recipe, seed) to the ticket that a dense training starts from."""
+
+
+class Experiment(Protocol):
+    """A figure or a table: arms, and a chain of trainings for each."""
+
+    @property
+    def recipe(self) -> Recipe:
+        """How it trains, as far as all arms have it in common."""
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """The lines of the figure, by their names in its legend."""
+
+    def chain(
+        self, arm: str, seed: int, new_ticket: NewTicket, train: Train
+    ) -> Iterator[Record | Picture]:
+        """Yields what one arm gives for one seed.
+
+        Chains are independent of each other; the trainings within one may
+        start from what the one before gave.
+        """
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An experiment and how often it is repeated.
+
+    Args:
+        name: Of the run's folder, `runs/<name>-<hash>`.
+        experiment: What to do.
+        seeds: How many replicates; their seeds are 0, 1, ...
+        published: What the paper printed, if it printed numbers.
+
+    Raises:
+        ValueError: A field is of the wrong type.
+    """
+
+    name: str
+    experiment: Experiment
+    seeds: int
+    published: Published | None = None
+
+    def __post_init__(self) -> None:
+        checks.text("NAME (Plan.name)", self.name)
+        checks.positive_int("SEEDS", self.seeds)
+        if not hasattr(self.experiment, "chain"):
+            raise ValueError(
+                "expected Plan.experiment to be an experiment such as "
+                f"@supermask.Supermask(), received {self.experiment!r}"
+            )
+
+    @property
+    def folder(self) -> str:
+        """The name of the folder of this plan's run."""
+        return f"{self.name}-{identity.digest(self)[:8]}"
+
+    def chains(self) -> Iterator[tuple[str, int]]:
+        """Yields the (arm, seed) of every chain."""
+        for seed in range(self.seeds):
+            for arm in self.experiment.arms:
+                yield arm, seed

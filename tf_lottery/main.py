@@ -1,0 +1,249 @@
+"""From flags to a figure: `python -m tf_lottery.main --gin_file=...`.
+
+The whole story of a command, in the order of `main`:
+
+    1. gin files and bindings become a plan           (the only use of gin)
+    2. the plan's chains of trainings run, or are found in the store
+    3. every number goes to the run's folder as it is measured
+    4. summary, figures and page are made; the table is printed
+
+TensorFlow is imported after the flags are read, so that `--help` and a typo
+are answered at once.
+"""
+
+import importlib
+import os
+import pathlib
+import platform
+import re
+import shlex
+import sys
+import time
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from absl import app, flags, logging
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tf_lottery.experiments.plan import Plan
+    from tf_lottery.runs import Run
+    from tf_lottery.trainer import Trainer
+
+GIN_FILE = flags.DEFINE_multi_string(
+    "gin_file", [], "A gin file; repeatable, later ones override earlier ones."
+)
+GIN_BINDINGS = flags.DEFINE_multi_string(
+    "gin_bindings", [], "A line of gin, such as 'SEEDS = 5'; repeatable."
+)
+IMPORT_MODULE = flags.DEFINE_multi_string(
+    "import_module", [], "A module of yours that a gin file names; repeatable."
+)
+WORKDIR = flags.DEFINE_string(
+    "workdir", ".", "Where runs/ and store/ are kept."
+)
+DATA_DIR = flags.DEFINE_string(
+    "data_dir",
+    None,
+    "Where TFDS keeps data sets. By default $TFDS_DATA_DIR, or else "
+    "~/tensorflow_datasets.",
+)
+STRATEGY = flags.DEFINE_enum(
+    "strategy",
+    "auto",
+    ["auto", "one", "mirrored", "tpu"],
+    "Devices to train on; auto is all GPUs if there are several.",
+)
+DRY_RUN = flags.DEFINE_bool(
+    "dry_run",
+    False,
+    "List the trainings, which of them are stored, and the minutes that the "
+    "others will take; train nothing.",
+)
+
+PACKAGES = ("tensorflow", "keras", "numpy", "tensorflow-datasets", "gin-config")
+
+
+class UserError(Exception):
+    """What was asked for cannot be done, in one sentence."""
+
+
+def main(argv: list[str]) -> None:
+    """Does what the flags say."""
+    if argv[1:]:
+        raise UserError(f"expected only flags, received {argv[1:]}")
+    if not GIN_FILE.value:
+        raise UserError(
+            "expected --gin_file, such as --gin_file=gin/supermask.gin"
+        )
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    plan, config = read_plan(GIN_FILE.value, GIN_BINDINGS.value)
+
+    import tensorflow as tf
+    from rich.console import Console
+
+    from tf_lottery import devices, execution
+    from tf_lottery.store import Store
+    from tf_lottery.trainer import Trainer
+
+    tf.config.experimental.enable_op_determinism()
+    console = Console()
+    workdir = pathlib.Path(WORKDIR.value)
+    trainer = Trainer(
+        store=Store(workdir / "store"),
+        strategy=devices.strategy(STRATEGY.value),
+        data_dir=DATA_DIR.value,
+        dry=DRY_RUN.value,
+    )
+    if DRY_RUN.value:
+        print_tasks(plan, trainer, console)
+        return
+    run = execution.start(plan, config, environment(), workdir)
+    execution.execute(plan, trainer, run, console)
+    finish(run, console)
+
+
+def read_plan(files: list[str], bindings: list[str]) -> "tuple[Plan, str]":
+    """Returns the plan and the configuration that reproduces it.
+
+    Raises:
+        UserError: A file, name, parameter or value is wrong.
+    """
+    import gin
+
+    root = pathlib.Path(__file__).parent.parent
+    gin.add_config_file_search_path(os.fspath(root))
+    try:
+        for module in IMPORT_MODULE.value:
+            importlib.import_module(module)
+        gin.parse_config_files_and_bindings(files, bindings)
+        _expect_used_macros(gin.config_str())
+        plan = gin.get_configurable("tf_lottery.experiments.plan.Plan")()
+    except Exception as error:  # gin raises whatever the values' users raise
+        logging.debug("while reading the configuration", exc_info=True)
+        raise UserError(_one_line(error)) from error
+    return plan, gin.config_str()
+
+
+def _expect_used_macros(config: str) -> None:
+    """Raises ValueError for a macro that nothing refers to.
+
+    gin takes any name for a new macro, so `STPES = 10` would change nothing.
+    """
+    defined = re.findall(r"^([A-Za-z_]\w*) = ", config, re.MULTILINE)
+    used = set(re.findall(r"%([A-Za-z_]\w*)", config))
+    for name in defined:
+        if name not in used:
+            raise ValueError(
+                f"expected one of the macros {', '.join(sorted(used))}, "
+                f"received {name}, which nothing refers to"
+            )
+
+
+def _one_line(error: Exception) -> str:
+    # gin appends where in its files it was, on lines of their own.
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return " | ".join(lines) or repr(error)
+
+
+def print_tasks(plan: "Plan", trainer: "Trainer", console: "Console") -> None:
+    """Prints the plan's trainings, and what is still to be done."""
+    from rich.table import Table
+
+    from tf_lottery import execution
+
+    tasks = execution.tasks(plan, trainer)
+    table = Table("arm", "seed", "training", "minutes", box=None)
+    for task in tasks:
+        state = "to do" if task.seconds else "stored"
+        minutes = f"{task.seconds / 60:.1f}"
+        table.add_row(task.arm, str(task.seed), state, minutes)
+    console.print(table)
+    missing = sum(task.seconds > 0 for task in tasks)
+    total = sum(task.seconds for task in tasks) / 60
+    console.print(
+        f"{len(tasks)} trainings, {len(tasks) - missing} stored, {missing} to "
+        f"do: about {total:.1f} minutes here, from a trial of some steps.",
+        highlight=False,
+        soft_wrap=True,
+    )
+
+
+def environment() -> dict[str, Any]:
+    """Returns what a run runs on, for its `env.json`."""
+    import tensorflow as tf
+
+    import tf_lottery
+
+    command = ["python", "-m", "tf_lottery.main", *sys.argv[1:]]
+    return {
+        "command": shlex.join(command),
+        "started": time.strftime("%Y-%m-%d %H:%M:%S%z"),
+        "tf_lottery": tf_lottery.__version__,
+        "python": platform.python_version(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "platform": platform.platform(),
+        "cores": os.cpu_count(),
+        "devices": [d.name for d in tf.config.list_logical_devices()],
+        "strategy": STRATEGY.value,
+    }
+
+
+def finish(run: "Run", console: "Console") -> None:
+    """Makes the run's summary, figures and page, and prints the table."""
+    from rich import box
+    from rich.table import Table
+
+    from tf_lottery.report import comparison, page
+
+    report = page.build(run.folder, complete=True)
+    run.write("DONE", "")
+    first, *others = comparison.HEADER
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table.add_column(first, no_wrap=True)
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in report.rows:
+        table.add_row(*comparison.cells(row))
+    console.print(table)
+    for note in report.notes:
+        console.print(note, highlight=False)
+    console.print(f"Report: {report.page}", highlight=False, soft_wrap=True)
+
+
+def _expected_errors() -> tuple[type[Exception], ...]:
+    """Returns the errors that are a user's to mend, not ours."""
+    from tf_lottery.data.images import DataError
+    from tf_lottery.devices import DeviceError
+    from tf_lottery.store import StorageError
+    from tf_lottery.training import Diverged
+
+    return DataError, DeviceError, Diverged, StorageError, ValueError
+
+
+def run_main(argv: list[str]) -> None:
+    """Runs `main`, with one line instead of a traceback for a user's error."""
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)
+    try:
+        main(argv)
+    except KeyboardInterrupt:
+        print(
+            "\nStopped. The same command goes on from the last checkpoint.",
+            file=sys.stderr,
+        )
+        sys.exit(130)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Exception as error:
+        if not isinstance(error, _expected_errors()):
+            raise
+        logging.debug("the error's traceback", exc_info=True)
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    app.run(run_main)
