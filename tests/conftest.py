@@ -37,6 +37,18 @@ def digits(data_dir):
 
 
 @pytest.fixture(scope="session")
+def two_devices():
+    """A strategy on both logical CPUs.
+
+    One for all tests: several in a process number their collective operations
+    alike, and TensorFlow takes those of different shapes for an error.
+    """
+    import tensorflow as tf
+
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+
+
+@pytest.fixture(scope="session")
 def source(digits):
     """mnist_5k on the default device."""
     import tensorflow as tf

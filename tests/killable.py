@@ -2,9 +2,10 @@
 
     python tests/killable.py WORKDIR DATA_DIR POINT
 
-POINT is "none"; "chunk N", killed from outside while the N-th compiled call
-runs; "write N", killed before the N-th rename; or "half N", killed when half
-of the N-th file is written. Prints what the training gave, as a hash.
+POINT is "none"; "chunk N", killed while the N-th compiled call runs; "write N",
+killed before the N-th rename; "half N", killed when half of the N-th file is
+written; or "slow N", not killed, with N seconds more a call. Prints what the
+training gave, as a hash.
 """
 
 import functools
@@ -12,6 +13,7 @@ import os
 import signal
 import sys
 import threading
+import time
 
 import tensorflow as tf
 
@@ -85,13 +87,21 @@ def arm(kind, number):
             return HalfWriter(file) if at_point() else file
 
         store_lib.open = opened
+    elif kind == "slow":
+        rows = steps.Resident.rows
+
+        def slow(*args):
+            time.sleep(number)
+            return rows(*args)
+
+        steps.Resident.rows = slow
     elif kind == "chunk":
         rows = steps.Resident.rows
 
         def counted(*args):
             if at_point():
                 # The rows go into the compiled call at once after this.
-                threading.Timer(0.02, die).start()
+                threading.Timer(0.002, die).start()
             return rows(*args)
 
         steps.Resident.rows = counted

@@ -1,6 +1,10 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import tensorflow as tf
+from conftest import ROOT
 
 from tf_lottery.data import images
 from tf_lottery.data.batches import Resident, Streamed
@@ -151,3 +155,33 @@ def test_streamed_and_resident_see_the_same_test_images(digits, data_dir):
     parts = [x.numpy() for x, _ in streamed.split("test", 300)]
     assert [len(part) for part in parts] == [300, 300, 300, 100]
     assert np.array_equal(np.concatenate(parts), digits.images[4000:])
+
+
+def test_two_processes_that_prepare_at_once_share_it(tmp_path):
+    code = (
+        "import sys; from tf_lottery.data import images\n"
+        "images.prepared_builder('mnist_5k', sys.argv[1])"
+    )
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path / "tfds")],
+            cwd=ROOT,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(2)
+    ]
+    for process in both:
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err[-2000:]
+
+
+def test_a_download_that_fails_says_what_to_do(tmp_path, monkeypatch):
+    def fail(*args, **kwargs):
+        raise ConnectionError("reset by peer")
+
+    monkeypatch.setattr(images, "_online", lambda: True)
+    builder = images.tfds.builder("mnist", data_dir=str(tmp_path))
+    monkeypatch.setattr(type(builder), "download_and_prepare", fail)
+    with pytest.raises(DataError, match=r"reset by peer.*DATA = 'mnist_5k'"):
+        images.load(Images("mnist"), str(tmp_path))

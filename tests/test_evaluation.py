@@ -40,13 +40,14 @@ def test_every_image_counts_once(
     )
 
 
-def test_two_devices_count_every_image_once(digits, monkeypatch):
+def test_two_devices_count_every_image_once(digits, monkeypatch, two_devices):
     monkeypatch.setattr(evaluation, "BATCH_SIZE", 301)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    with strategy.scope():
+    with two_devices.scope():
         model = build(fixed_mask)
-    source = Resident(digits, strategy)
-    evaluate = evaluation.evaluator(model, source, strategy, False, samples=1)
+    source = Resident(digits, two_devices)
+    evaluate = evaluation.evaluator(
+        model, source, two_devices, False, samples=1
+    )
     assert evaluate("test") == pytest.approx(
         by_hand(model, digits, "test"), abs=1e-5
     )

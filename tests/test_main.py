@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -8,8 +9,8 @@ from absl.testing import flagsaver
 from conftest import ROOT
 
 import gin
-from tf_lottery import main, records, runs, steps
-from tf_lottery.data import images
+from tf_lottery import devices, main, records, runs, steps
+from tf_lottery.data import batches, images
 from tf_lottery.report import summary
 
 LEAVES = [
@@ -81,7 +82,7 @@ def test_a_run_its_repetition_and_its_config(command, tmp_path, monkeypatch):
     bindings = ["ARMS = ('init', 'DWR signed constant')"]
     status, out, err = command(SUPERMASK, SMOKE, bindings=bindings)
     assert status == 0, err
-    for words in ("DWR signed constant", "95.3", "98.0", "4 steps instead of"):
+    for words in ("DWR signed constant", "95.3", "98.0", "Differences are no"):
         assert words in out
     folder = only_run(tmp_path)
     metrics = (folder / "metrics.csv").read_bytes()
@@ -96,14 +97,31 @@ def test_a_run_its_repetition_and_its_config(command, tmp_path, monkeypatch):
         raise AssertionError("this must not be trained again")
 
     monkeypatch.setattr(steps, "runner", refuse)
-    table = out[out.index(" arm") :]
+    table = out[out.index("\n arm ") :]
     for files in ((SUPERMASK, SMOKE), (folder / "config.gin",)):
         given = bindings if len(files) > 1 else ()
         status, again, err = command(*files, bindings=given)
         assert status == 0, err
-        assert again[again.index(" arm") :] == table
+        assert again[again.index("\n arm ") :] == table
         assert only_run(tmp_path) == folder
         assert (folder / "metrics.csv").read_bytes() == metrics
+        assert json.loads((folder / "env.json").read_text()) == environment
+
+
+def test_a_run_of_other_data_has_another_folder(
+    command, tmp_path, digits, monkeypatch
+):
+    bindings = ["ARMS = ('init',)"]
+    command(SUPERMASK, SMOKE, bindings=bindings)
+    first = only_run(tmp_path)
+    pixels = digits.images.copy()
+    pixels[0] += 1
+    changed = dataclasses.replace(digits, images=pixels)
+    monkeypatch.setattr(batches.images_lib, "load", lambda *args: changed)
+    command(SUPERMASK, SMOKE, bindings=bindings)
+    folders = list((tmp_path / "runs").iterdir())
+    assert len(folders) == 2
+    assert first in folders
 
 
 def test_adding_a_seed_keeps_what_is_there(command, tmp_path):
@@ -155,6 +173,14 @@ WRONG = {
     "logit": ("INITIAL_LOGIT = 'a'", r"INITIAL_LOGIT .*received 'a'"),
     "policy": ("DTYPE_POLICY = 'f8'", r"DTYPE_POLICY .*received 'f8'"),
     "rate": ("LEARNING_RATE = 'high'", r"OPTIMIZER .*'high'"),
+    "recipe": ("supermask.Supermask.recipe = 5", r"@Recipe\(\), received 5"),
+    "model": ("recipes.Recipe.model = @lenet.LeNet", r"@lenet.LeNet\(\), rec"),
+    "mask": ("recipes.Recipe.kernel_mask = 3", r"build a mask, received 3"),
+    "published": ("plan.Plan.published = 5", r"@Published\(\), received 5"),
+    "paper": ("published.Published.accuracy = 95.3", r"a dict, received 95.3"),
+    "cell": ("published.Published.accuracy = {'init': 'a'}", r"received 'a'"),
+    "name": ("plan.Plan.name = '../../x'", r"letters.*received '../../x'"),
+    "number of arms": ("ARMS = 5", r"ARMS .*list.*received 5"),
     "batch": ("BATCH_SIZE = 99999", r"BATCH_SIZE .*3600.*received 99999"),
 }
 
@@ -223,7 +249,14 @@ def test_a_training_that_diverges_names_arm_seed_and_step(command, tmp_path):
     assert runs.read_records(only_run(tmp_path))[0].step == 0
 
 
-def test_mirrored_gives_what_one_device_gives(command, tmp_path):
+def test_mirrored_gives_what_one_device_gives(
+    command, tmp_path, monkeypatch, two_devices
+):
+    def mirrored(devices):
+        assert [d[-5:] for d in devices] == ["CPU:0", "CPU:1"]
+        return two_devices
+
+    monkeypatch.setattr(devices.tf.distribute, "MirroredStrategy", mirrored)
     command(SUPERMASK, SMOKE, bindings=["ARMS = ('init',)"])
     one = runs.read_records(only_run(tmp_path))
     other = tmp_path / "other"

@@ -23,20 +23,26 @@ def numpy(tensor):
 
 def gradient(mask, variable, kernel=KERNEL):
     """d sum(weights * mask(kernel)) / d variable, by the backend's autodiff."""
-    weights = np.arange(1, kernel.size + 1).reshape(kernel.shape)
+    """Of a kernel that is a variable, with respect to it, likewise."""
+    is_variable = isinstance(kernel, keras.Variable)
+    shape = tuple(kernel.shape)
+    weights = np.arange(1, np.prod(shape) + 1).reshape(shape)
+
+    def value_of():
+        return kernel.value if is_variable else ops.array(kernel)
 
     if keras.backend.backend() == "jax":
         import jax
 
         def loss(value):
             with keras.StatelessScope([(variable, value)]):
-                return ops.sum(mask(ops.array(kernel)) * weights)
+                return ops.sum(mask(value_of()) * weights)
 
         return numpy(jax.grad(loss)(variable.value))
     import tensorflow as tf
 
     with tf.GradientTape() as tape:
-        loss = ops.sum(mask(ops.array(kernel)) * weights)
+        loss = ops.sum(mask(value_of()) * weights)
     return numpy(tape.gradient(loss, variable.value))
 
 
@@ -53,6 +59,15 @@ def test_fixed_mask_is_the_equation(seed):
     mask = built(FixedMask(), (4, 5))
     mask.assign(value, frozen)
     assert np.array_equal(numpy(mask(w)), value * w + (1 - value) * frozen)
+
+
+def test_the_gradient_of_pruned_weights_is_exactly_zero():
+    mask = built(FixedMask())
+    value = np.array([[1, 0, 1], [0, 0, 1]])
+    mask.assign(value, np.full((2, 3), 9.0))
+    kernel = keras.Variable(KERNEL)
+    expected = np.arange(1, 7).reshape(2, 3) * value
+    assert np.array_equal(gradient(mask, kernel, kernel), expected)
 
 
 def test_fixed_mask_holds_pruned_weights_even_if_the_kernel_is_not_finite():

@@ -113,7 +113,7 @@ def test_the_comparison_by_hand():
 
 
 def test_the_page_holds_everything_and_needs_nothing_else(folder):
-    report = page.build(folder, complete=True)
+    report = page.build(folder)
     text = report.page.read_text()
     for expected in (
         *("DWR init", "92.00", "95.3", "-3.30", "A paper, table 1"),
@@ -121,7 +121,6 @@ def test_the_page_holds_everything_and_needs_nothing_else(folder):
         f"--gin_file={folder}/config.gin",
     ):
         assert expected in text
-    assert "not complete" not in text
     assert text.count("data:image/svg+xml;base64,") == 4
     for reference in ('src="http', 'href="', "<script", "@import"):
         assert reference not in text
@@ -138,19 +137,17 @@ def test_the_page_holds_everything_and_needs_nothing_else(folder):
 
 def test_the_same_run_gives_the_same_bytes(folder):
     def everything():
-        page.build(folder, complete=True)
+        page.build(folder)
         files = [folder / "report.html", *(folder / "figures").glob("*.svg")]
         return {file.name: file.read_bytes() for file in files}
 
     assert everything() == everything()
 
 
-def test_a_page_of_a_run_under_way_says_so(folder):
+def test_a_page_without_pictures_has_the_curves(folder):
     for path in (folder / "pictures").iterdir():
         path.unlink()
-    report = page.build(folder, complete=False)
-    text = report.page.read_text()
-    assert "not complete" in text
+    text = page.build(folder).page.read_text()
     assert text.count("data:image/svg+xml;base64,") == 1
 
 
@@ -158,7 +155,7 @@ def test_a_page_without_published_numbers(folder):
     plan = json.loads((folder / "plan.json").read_text())
     plan["published"], plan["deviations"] = None, []
     (folder / "plan.json").write_text(json.dumps(plan))
-    report = page.build(folder, complete=True)
+    report = page.build(folder)
     assert report.rows[0].paper is None
     assert "Paper:" not in report.page.read_text()
 

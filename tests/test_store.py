@@ -45,7 +45,9 @@ def test_what_was_made_is_found_and_not_made_again(store):
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".json"])
-@pytest.mark.parametrize("damage", ["truncate", "flip", "empty", "garbage"])
+@pytest.mark.parametrize(
+    "damage", ["truncate", "flip", "empty", "garbage", "list"]
+)
 def test_damage_is_noticed_set_aside_and_made_again(
     store, tmp_path, caplog, suffix, damage
 ):
@@ -57,7 +59,8 @@ def test_damage_is_noticed_set_aside_and_made_again(
     elif damage == "flip":
         data[len(data) // 2] ^= 1
     else:
-        data = b"" if damage == "empty" else b"\x00\xffgarbage"
+        contents = {"empty": b"", "garbage": b"\x00\xff", "list": b"[1]"}
+        data = contents[damage]
     path.write_bytes(data)
     made = []
 
@@ -70,7 +73,7 @@ def test_damage_is_noticed_set_aside_and_made_again(
     aside = list(path.parent.glob(f"damaged-*{suffix}"))
     assert len(aside) == 1
     assert aside[0].read_bytes() == bytes(data), "nothing is thrown away"
-    assert "result is damaged" in caplog.text
+    assert "result is damaged and not used" in caplog.text
     assert same(store.get("k", refuse))
 
 
@@ -81,6 +84,39 @@ def test_every_number_of_the_meta_data_is_checked(store, tmp_path):
     body["meta"]["history"][0][3] = 0.9
     path.write_text(json.dumps(body))
     assert store.find("k") is None
+
+
+def test_looking_sets_nothing_aside(store, tmp_path):
+    store.get("k", make)
+    path = tmp_path / "store" / "k" / "result.npz"
+    path.write_bytes(b"")
+    before = files(tmp_path)
+    assert store.find("k") is None
+    assert files(tmp_path) == before
+
+
+def test_what_cannot_be_read_is_not_damaged(store, tmp_path):
+    store.get("k", make)
+    path = tmp_path / "store" / "k" / "result.npz"
+    path.rename(path.with_suffix(".moved"))
+    path.mkdir()  # reading it is an OSError, even for root
+    with pytest.raises(StorageError, match=r"expected to read .*k/result"):
+        store.get("k", refuse)
+
+
+def test_after_an_error_the_lock_is_free(store):
+    def fail(checkpoint):
+        raise KeyboardInterrupt
+
+    try:
+        store.get("k", fail)
+    except KeyboardInterrupt:
+        # The traceback is alive, and with it everything it refers to.
+        assert same(store.get("k", make, waiting=refuse_to_wait))
+
+
+def refuse_to_wait():
+    raise AssertionError("nobody else trains")
 
 
 def test_a_missing_array_file_is_noticed(store, tmp_path):

@@ -6,7 +6,8 @@ builds check their own fields with these functions: before anything runs.
 >>> positive_int("SEEDS", "three")
 Traceback (most recent call last):
     ...
-ValueError: expected SEEDS to be a whole number of at least 1, received 'three'
+tf_lottery.checks.InvalidValue: expected SEEDS to be a whole number of at
+least 1, received 'three'
 """
 
 import math
@@ -14,45 +15,57 @@ from collections.abc import Collection
 from typing import Any
 
 
+class InvalidValue(ValueError):
+    """What a user wrote is not what was expected; the message says both."""
+
+
 def positive_int(name: str, value: Any) -> None:
-    """Raises ValueError unless `value` is an integer of at least 1."""
+    """Raises InvalidValue unless `value` is an integer of at least 1."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(
+        raise InvalidValue(
             f"expected {name} to be a whole number of at least 1, "
             f"received {value!r}"
         )
 
 
 def number(name: str, value: Any) -> None:
-    """Raises ValueError unless `value` is a finite number."""
+    """Raises InvalidValue unless `value` is a finite number."""
     if (
         not isinstance(value, int | float)
         or isinstance(value, bool)
         or not math.isfinite(value)
     ):
-        raise ValueError(
+        raise InvalidValue(
             f"expected {name} to be a finite number, received {value!r}"
         )
 
 
 def boolean(name: str, value: Any) -> None:
-    """Raises ValueError unless `value` is True or False."""
+    """Raises InvalidValue unless `value` is True or False."""
     if not isinstance(value, bool):
-        raise ValueError(
+        raise InvalidValue(
             f"expected {name} to be True or False, received {value!r}"
         )
 
 
 def text(name: str, value: Any) -> None:
-    """Raises ValueError unless `value` is a string that says something."""
+    """Raises InvalidValue unless `value` is a string that says something."""
     if not isinstance(value, str) or not value:
-        raise ValueError(f"expected {name} to be a name, received {value!r}")
+        raise InvalidValue(f"expected {name} to be a name, received {value!r}")
+
+
+def kind(name: str, value: Any, cls: type) -> None:
+    """Raises InvalidValue unless `value` is an instance of `cls`."""
+    if not isinstance(value, cls):
+        raise InvalidValue(
+            f"expected {name} to be @{cls.__name__}(), received {value!r}"
+        )
 
 
 def one_of(name: str, value: Any, known: Collection[str]) -> None:
-    """Raises ValueError unless `value` is among `known`."""
+    """Raises InvalidValue unless `value` is among `known`."""
     if not isinstance(value, str) or value not in known:
-        raise ValueError(
+        raise InvalidValue(
             f"expected {name} to be one of {', '.join(known)}, "
             f"received {value!r}"
         )

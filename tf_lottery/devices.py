@@ -11,23 +11,24 @@ class DeviceError(Exception):
     """The devices that were asked for are not there."""
 
 
-def strategy(name: str) -> tf.distribute.Strategy:
+def strategy(name: str, batch_size: int) -> tf.distribute.Strategy:
     """Returns where to train.
 
     Args:
         name: "one" is TensorFlow's first device, "mirrored" all GPUs (or all
             logical CPUs, where there is no GPU), "tpu" the TPU named by the
             variable TPU_NAME, or else a Colab or Cloud TPU of this machine.
-            "auto" is a TPU if TPU_NAME is set, all GPUs if there are several,
-            and one device otherwise.
+            "auto" is a TPU if TPU_NAME is set, all GPUs if there are several
+            and the batch divides among them, and one device otherwise.
+        batch_size: Images a step.
 
     Raises:
         DeviceError: There is no TPU.
         ValueError: The name is not known.
     """
     if name == "auto":
-        gpus = tf.config.list_physical_devices("GPU")
-        several = "mirrored" if len(gpus) > 1 else "one"
+        gpus = len(tf.config.list_physical_devices("GPU"))
+        several = "mirrored" if gpus > 1 and batch_size % gpus == 0 else "one"
         name = "tpu" if "TPU_NAME" in os.environ else several
     if name == "one":
         return tf.distribute.get_strategy()

@@ -1,13 +1,13 @@
 """Draws: random numbers of masks, as a function of (seed, step).
 
->>> import numpy as np
->>> a, b, c = (uniform((2, 2), seed=1, step=step) for step in (7, 7, 8))
->>> bool((np.asarray(a) == b).all()), bool((np.asarray(a) == c).all())
+>>> a, b, c = (uniform((), seed=1, step=step) for step in (7, 7, 8))
+>>> bool(a == b), bool(a == c)
 (True, False)
 """
 
+import functools
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -54,10 +54,15 @@ def _threefry_uniform(shape: tuple[int, ...], pair: Array) -> Array:
     # a CPU runs at a tenth of the speed of Threefry and which made up half of
     # a training step. Threefry exists in XLA only, hence the compiled call;
     # it also gives the same draws inside and outside of a compiled step.
+    return _threefry(shape)(pair)
+
+
+@functools.cache
+def _threefry(shape: tuple[int, ...]) -> Callable[[Array], Array]:
     import tensorflow as tf
 
     @tf.function(jit_compile=True)
     def draw(pair: tf.Tensor) -> tf.Tensor:
         return tf.random.stateless_uniform(shape, pair, alg="threefry")
 
-    return draw(pair)
+    return draw

@@ -4,20 +4,21 @@
 run's folder as it is measured, and to whoever watches.
 """
 
-import functools
 import pathlib
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from rich.console import Console
 
 from tf_lottery import identity
-from tf_lottery.experiments.plan import Plan
+from tf_lottery.experiments.plan import Plan, Train
 from tf_lottery.progress import Display
+from tf_lottery.recipes import Recipe
 from tf_lottery.records import Picture, Record
 from tf_lottery.runs import Run
-from tf_lottery.trainer import NotStored, Trainer
-from tf_lottery.training import Diverged, Report, estimate
+from tf_lottery.tickets import Ticket
+from tf_lottery.trainer import FORMAT, NotStored, Trainer
+from tf_lottery.training import Diverged, Report, Result, Row, estimate
 
 
 class Task(NamedTuple):
@@ -43,10 +44,15 @@ def tasks(plan: Plan, trainer: Trainer) -> list[Task]:
     """
     found = []
     trials: dict[str, float] = {}
+
+    def train(
+        recipe: Recipe, ticket: Ticket, seed: int, round: int = 0
+    ) -> Result:
+        del round
+        return trainer.train(recipe, ticket, seed)
+
     for arm, seed in plan.chains():
-        chain = plan.experiment.chain(
-            arm, seed, trainer.initial_ticket, trainer.train
-        )
+        chain = plan.experiment.chain(arm, seed, trainer.initial_ticket, train)
         try:
             list(chain)
             found.append(Task(arm, seed, 0.0))
@@ -61,6 +67,7 @@ def tasks(plan: Plan, trainer: Trainer) -> list[Task]:
 
 def start(
     plan: Plan,
+    trainer: Trainer,
     config: str,
     environment: Mapping[str, Any],
     workdir: pathlib.Path,
@@ -69,36 +76,46 @@ def start(
 
     Args:
         plan: What was asked for.
+        trainer: Who will do it.
         config: The gin configuration that asks for it.
-        environment: What it runs on.
+        environment: What it runs on; kept as it was when the run is complete.
         workdir: Where the folder `runs` is, or is made.
 
     Raises:
-        StorageError: It cannot be written.
+        DataError: The images are not to be had.
+        StorageError: The folder cannot be written.
     """
-    recipe, published = plan.experiment.recipe, plan.published
-    data = recipe.images.name
-    deviations = published.deviations(data, recipe.steps) if published else []
-    run = Run(workdir / "runs" / plan.folder)
+    experiment, published = plan.experiment, plan.published
+    recipe = experiment.recipe
+    key = identity.digest(
+        [FORMAT, plan, trainer.source(recipe.images).fingerprint]
+    )
+    run = Run(workdir / "runs" / f"{plan.name}-{key[:8]}")
     run.write("config.gin", config)
-    run.write_json("env.json", environment)
+    if not run.complete:
+        run.write_json("env.json", environment)
+    actual = {
+        **identity.canonical(experiment),
+        **identity.canonical(recipe),
+        "data": recipe.images.name,
+    }
     run.write_json(
         "plan.json",
         {
             "name": plan.name,
-            "arms": plan.experiment.arms,
+            "arms": experiment.arms,
             "seeds": plan.seeds,
-            "data": data,
+            "data": recipe.images.name,
             "recipe": identity.canonical(recipe),
             "published": identity.canonical(published),
-            "deviations": deviations,
+            "deviations": published.deviations(actual) if published else [],
         },
     )
     return run
 
 
 def execute(plan: Plan, trainer: Trainer, run: Run, console: Console) -> None:
-    """Runs every chain and writes what it yields.
+    """Runs every chain, and writes what it measures and yields.
 
     Raises:
         Diverged: A training's loss was not finite; the message names the arm.
@@ -106,15 +123,11 @@ def execute(plan: Plan, trainer: Trainer, run: Run, console: Console) -> None:
     """
     chains = list(plan.chains())
     with Display(console, len(chains)) as display:
-        display.say(f"{plan.name}: {len(chains)} trainings into {run.folder}")
+        display.say(
+            f"{plan.name}: {len(chains)} arms and seeds, into {run.folder}"
+        )
         for arm, seed in chains:
-            train = functools.partial(
-                trainer.train,
-                report=_writer(run, arm, seed, display.chain(arm, seed)),
-                waiting=functools.partial(
-                    display.say, f"{arm}: another process trains it; waiting"
-                ),
-            )
+            train = _recorded(trainer, run, display, arm, seed)
             chain = plan.experiment.chain(
                 arm, seed, trainer.initial_ticket, train
             )
@@ -128,13 +141,28 @@ def execute(plan: Plan, trainer: Trainer, run: Run, console: Console) -> None:
                 raise Diverged(f"arm {arm!r}: {error}") from error
 
 
-def _writer(
-    run: Run, arm: str, seed: int, show: Callable[[Report], None]
-) -> Callable[[Report], None]:
-    """Returns what writes a training's numbers down and shows them."""
+def _recorded(
+    trainer: Trainer, run: Run, display: Display, arm: str, seed: int
+) -> Train:
+    """Returns `trainer.train`, with every number written down and shown."""
+    show = display.chain(arm, seed)
 
-    def report(now: Report) -> None:
-        run.append(Record(seed, arm, 0, *row) for row in now.rows)
-        show(now)
+    def train(
+        recipe: Recipe, ticket: Ticket, seed: int, round: int = 0
+    ) -> Result:
+        def write(rows: Iterable[Row]) -> None:
+            run.append(Record(seed, arm, round, *row) for row in rows)
 
-    return report
+        def report(now: Report) -> None:
+            write(now.rows)
+            show(now)
+
+        def waiting() -> None:
+            display.say(f"{arm}: another process trains it; waiting")
+
+        result = trainer.train(recipe, ticket, seed, report, waiting)
+        write(result.history)  # which was not reported if it was stored
+        write([Row(recipe.steps, "train", "seconds", result.seconds)])
+        return result
+
+    return train

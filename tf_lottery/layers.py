@@ -2,8 +2,8 @@
 
 Each class here is the Keras layer of the same name, with one argument more:
 `kernel_mask`, any mask of `tf_lottery.masks`. They train with `fit`, save with
-`model.save`, run on every Keras backend, and need nothing else of this
-package.
+`model.save`, run on Keras' TensorFlow and JAX backends, and need nothing else
+of this package.
 
 >>> import keras
 >>> from tf_lottery.masks import BernoulliMask
@@ -54,7 +54,7 @@ class Masked:
             raise _refusal(self, "LoRA", "add to")
         super().__init__(*args, **kwargs)
         if kernel_mask is None:
-            kernel_mask = FixedMask()
+            kernel_mask = FixedMask(dtype=self.dtype_policy)  # type: ignore[attr-defined]
         if isinstance(kernel_mask, dict):  # out of a saved configuration
             kernel_mask = keras.saving.deserialize_keras_object(kernel_mask)
         if not isinstance(kernel_mask, KernelMask):
@@ -68,11 +68,12 @@ class Masked:
         if getattr(self, "quantization_mode", None):
             raise _refusal(self, "quantization", "replace")
         super().build(input_shape)  # type: ignore[misc]
-        if not self.kernel_mask.built:
-            self.kernel_mask.build(self._kernel.shape)
-        self.kernel_mask.expect_shape(
-            f"a kernel ({self._kernel.path})", self._kernel.shape
-        )
+        if self.kernel_mask.built:
+            raise ValueError(
+                f"expected a kernel_mask of its own for {self._kernel.path}, "
+                f"received {self.kernel_mask.path}, which is in use"
+            )
+        self.kernel_mask.build(self._kernel.shape)
 
     def add_weight(self, *args: Any, **kwargs: Any) -> Any:
         if self.kernel_mask.learned and _names_kernel(kwargs.get("name")):

@@ -19,7 +19,6 @@ import re
 import shlex
 import sys
 import time
-from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from absl import app, flags, logging
@@ -62,8 +61,6 @@ DRY_RUN = flags.DEFINE_bool(
     "others will take; train nothing.",
 )
 
-PACKAGES = ("tensorflow", "keras", "numpy", "tensorflow-datasets", "gin-config")
-
 
 class UserError(Exception):
     """What was asked for cannot be done, in one sentence."""
@@ -92,14 +89,16 @@ def main(argv: list[str]) -> None:
     workdir = pathlib.Path(WORKDIR.value)
     trainer = Trainer(
         store=Store(workdir / "store"),
-        strategy=devices.strategy(STRATEGY.value),
+        strategy=devices.strategy(
+            STRATEGY.value, plan.experiment.recipe.batch_size
+        ),
         data_dir=DATA_DIR.value,
         dry=DRY_RUN.value,
     )
     if DRY_RUN.value:
         print_tasks(plan, trainer, console)
         return
-    run = execution.start(plan, config, environment(), workdir)
+    run = execution.start(plan, trainer, config, environment(), workdir)
     execution.execute(plan, trainer, run, console)
     finish(run, console)
 
@@ -172,17 +171,21 @@ def print_tasks(plan: "Plan", trainer: "Trainer", console: "Console") -> None:
 
 def environment() -> dict[str, Any]:
     """Returns what a run runs on, for its `env.json`."""
+    import keras
+    import numpy as np
     import tensorflow as tf
+    import tensorflow_datasets as tfds
 
     import tf_lottery
 
+    packages: tuple[Any, ...] = (tf, keras, np, tfds)
     command = ["python", "-m", "tf_lottery.main", *sys.argv[1:]]
     return {
         "command": shlex.join(command),
         "started": time.strftime("%Y-%m-%d %H:%M:%S%z"),
         "tf_lottery": tf_lottery.__version__,
         "python": platform.python_version(),
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "packages": {p.__name__: p.__version__ for p in packages},
         "platform": platform.platform(),
         "cores": os.cpu_count(),
         "devices": [d.name for d in tf.config.list_logical_devices()],
@@ -197,7 +200,7 @@ def finish(run: "Run", console: "Console") -> None:
 
     from tf_lottery.report import comparison, page
 
-    report = page.build(run.folder, complete=True)
+    report = page.build(run.folder)
     run.write("DONE", "")
     first, *others = comparison.HEADER
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -214,12 +217,13 @@ def finish(run: "Run", console: "Console") -> None:
 
 def _expected_errors() -> tuple[type[Exception], ...]:
     """Returns the errors that are a user's to mend, not ours."""
+    from tf_lottery.checks import InvalidValue
     from tf_lottery.data.images import DataError
     from tf_lottery.devices import DeviceError
     from tf_lottery.store import StorageError
     from tf_lottery.training import Diverged
 
-    return DataError, DeviceError, Diverged, StorageError, ValueError
+    return DataError, DeviceError, Diverged, InvalidValue, StorageError, OSError
 
 
 def run_main(argv: list[str]) -> None:

@@ -48,8 +48,18 @@ class KernelMask(keras.layers.Layer):
         # and probabilities are compared in float32 under any dtype policy.
         super().__init__(name=name, autocast=False, **kwargs)
 
+    def get_build_config(self) -> None:
+        # Its layer builds it, also out of a file: its variables are then
+        # named after the layer.
+        return None
+
     def expect_shape(self, what: str, shape: Sequence[int]) -> None:
         """Raises ValueError unless `shape` is that of the mask's kernel."""
+        if not self.built:
+            raise ValueError(
+                f"expected {what} for a mask that is built; build its layer "
+                "first, or call the model once"
+            )
         expected = tuple(self._build_shapes_dict["kernel_shape"])
         if tuple(shape) != expected:
             raise ValueError(
@@ -89,6 +99,7 @@ class FixedMask(KernelMask):
             shape=kernel_shape,
             initializer="zeros",
             trainable=False,
+            autocast=False,
             name="frozen",
         )
 
@@ -175,6 +186,7 @@ class BernoulliMask(KernelMask):
             shape=kernel_shape,
             initializer=keras.initializers.Constant(self.initial_logit),
             dtype="float32",
+            autocast=False,
             name="logits",
         )
         self.step = self.add_weight(
@@ -259,6 +271,7 @@ class TopKMask(KernelMask):
                 1 / 3, "fan_in", "uniform", seed=self.seed
             ),
             dtype="float32",
+            autocast=False,
             name="scores",
         )
 
@@ -267,7 +280,7 @@ class TopKMask(KernelMask):
         kept = max(1, int(self.remaining * size + 1e-6))
         scores = ops.abs(ops.reshape(self.scores, (size,)))
         _, best = ops.top_k(scores, kept)
-        hard = ops.scatter(best[:, None], ops.ones((kept,)), (size,))
+        hard = ops.scatter(best[:, None], ops.ones_like(scores[:kept]), (size,))
         z = ops.reshape(_straight_through(hard, scores), self.scores.shape)
         return kernel * ops.cast(z, kernel.dtype)
 

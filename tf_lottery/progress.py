@@ -4,9 +4,9 @@ The line says arm, seed, step, steps a second, loss, accuracy (both over the
 latest steps, on the training set) and the time left of this training.
 """
 
+import math
 import time
 from collections.abc import Callable
-from typing import Any
 
 from rich.console import Console
 from rich.progress import (
@@ -15,6 +15,9 @@ from rich.progress import (
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
+
+from tf_lottery.training import Report
 
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -51,43 +54,43 @@ class Display:
 
     def say(self, text: str) -> None:
         """Prints a line above the live one."""
-        self._console.print(text, highlight=False, soft_wrap=True)
+        self._console.print(Text(text), soft_wrap=True)
 
-    def chain(self, arm: str, seed: int) -> Callable[[Any], None]:
+    def chain(self, arm: str, seed: int) -> Callable[[Report], None]:
         """Returns what to tell the reports of the next chain's trainings."""
         self._number += 1
         name = f"[{self._number}/{self._chains}] {arm}, seed {seed}"
-        name = name.replace("[", r"\[")
-        task = self._live.add_task(name, total=1, figures="starting")
+        for done in self._live.task_ids:
+            self._live.remove_task(done)
+        label = name.replace("[", r"\[")  # brackets are markup
+        task = self._live.add_task(label, total=1, figures="starting")
         began, first, printed = time.monotonic(), -1, 0.0
 
-        def report(report: Any) -> None:
+        def report(now: Report) -> None:
             nonlocal began, first, printed
-            now = time.monotonic()
+            clock = time.monotonic()
             if first < 0:  # a resumed training starts where it left off
-                began, first = now, report.step
-            speed = (report.step - first) / max(now - began, 1e-9)
-            figures = "" if report.step == first else f"{speed:,.0f} steps/s"
-            if report.loss == report.loss:  # not before the first step
-                figures += (
-                    f"  loss {report.loss:.3f}  accuracy {report.accuracy:.1%}"
-                )
+                began, first = clock, now.step
+            speed = (now.step - first) / max(clock - began, 1e-9)
+            figures = _figures(now, speed)
             self._live.update(
-                task,
-                total=report.steps,
-                completed=report.step,
-                figures=figures,
+                task, total=now.steps, completed=now.step, figures=figures
             )
-            over = report.step == report.steps
-            if self._live.disable and (
-                over or now - printed > SECONDS_BETWEEN_LINES
-            ):
-                printed = now
-                left = (report.steps - report.step) / max(speed, 1e-9)
-                time_left = f"{left / 60:.1f} min left" if speed else ""
-                self.say(
-                    f"{name}  step {report.step:,}/{report.steps:,}  "
-                    f"{figures}  {time_left}"
-                )
+            over = now.step == now.steps
+            due = clock - printed > SECONDS_BETWEEN_LINES
+            if over or (self._live.disable and due):
+                printed = clock
+                line = f"{name}  {now.step:,}/{now.steps:,}  {figures}"
+                if speed and not over:
+                    left = (now.steps - now.step) / speed / 60
+                    line += f"  {left:.1f} min left"
+                self.say(line)
 
         return report
+
+
+def _figures(now: Report, speed: float) -> str:
+    figures = f"{speed:,.0f} steps/s" if speed else ""
+    if not math.isnan(now.loss):  # as it is before the first step
+        figures += f"  loss {now.loss:.3f}  accuracy {now.accuracy:.1%}"
+    return figures

@@ -8,7 +8,8 @@ True
 >>> Recipe(steps="many")
 Traceback (most recent call last):
     ...
-ValueError: expected STEPS to be a whole number of at least 1, received 'many'
+tf_lottery.checks.InvalidValue: expected STEPS to be a whole number of at
+least 1, received 'many'
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,6 +20,7 @@ from typing import Any
 import keras
 
 from tf_lottery import checks
+from tf_lottery.checks import InvalidValue
 from tf_lottery.data.images import Images
 from tf_lottery.masks import KernelMask, fixed_mask
 from tf_lottery.models.lenet import LeNet
@@ -52,7 +54,7 @@ class Recipe:
             at that.
 
     Raises:
-        ValueError: A field is of the wrong type or range.
+        InvalidValue: A field is of the wrong type or range.
     """
 
     model: Callable[..., keras.Model] = field(default_factory=LeNet)
@@ -66,14 +68,17 @@ class Recipe:
     dtype_policy: str = "float32"
 
     def __post_init__(self) -> None:
-        if not callable(self.model):
-            raise ValueError(
-                f"expected MODEL to build a model, received {self.model!r}"
+        if not callable(self.model) or isinstance(self.model, type):
+            raise InvalidValue(
+                "expected Recipe.model to be an architecture such as "
+                f"@lenet.LeNet(), received {self.model!r}"
             )
-        if not isinstance(self.images, Images):
-            raise ValueError(
-                f"expected images to be Images(...), received {self.images!r}"
+        if not callable(self.kernel_mask):
+            raise InvalidValue(
+                "expected Recipe.kernel_mask to build a mask, received "
+                f"{self.kernel_mask!r}"
             )
+        checks.kind("Recipe.images", self.images, Images)
         checks.positive_int("STEPS", self.steps)
         checks.positive_int("BATCH_SIZE", self.batch_size)
         checks.positive_int("EVAL_EVERY", self.eval_every)
@@ -92,7 +97,7 @@ class Recipe:
         """Returns the optimizer in its first state.
 
         Raises:
-            ValueError: Keras does not know it, or one of its arguments.
+            InvalidValue: Keras does not know it, or one of its arguments.
         """
         try:
             return keras.optimizers.get(
@@ -102,7 +107,7 @@ class Recipe:
                 }
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
+            raise InvalidValue(
                 "expected OPTIMIZER to be {'class_name': ..., 'config': "
                 "{...}} with the name and arguments of a Keras optimizer, "
                 f"received {self.optimizer!r}: {error}"

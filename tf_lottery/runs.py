@@ -51,6 +51,11 @@ class Run:
             (self.folder / "pictures").mkdir(parents=True, exist_ok=True)
         self._lock = filelock.FileLock(self.folder / ".lock")
 
+    @property
+    def complete(self) -> bool:
+        """Whether all that was planned is there."""
+        return (self.folder / "DONE").exists()
+
     def write(self, name: str, text: str) -> None:
         """Writes one of the folder's text files."""
         write_atomically(self.folder / name, text.encode())
@@ -61,21 +66,21 @@ class Run:
 
     def append(self, records: Iterable[Record]) -> None:
         """Adds those records to `metrics.csv` that it does not have."""
+        new = [r for r in records if _key(r) not in self._seen]
+        if not new:
+            return
         path = self.folder / "metrics.csv"
         with storing(path), self._lock, open(path, "a+b") as file:
             self._catch_up(file)
-            lines = []
-            for record in records:
-                key = _key(record)
-                if key not in self._seen:
-                    self._seen.add(key)
-                    lines.append(record)
+            # Another process may have written some in the meantime.
+            new = [r for r in new if _key(r) not in self._seen]
             if not self._read_to:
                 file.write(f"{METRICS_HEADER}\n".encode())
-            file.write(_lines(lines).encode())
+            file.write(_lines(new).encode())
             file.flush()
             os.fsync(file.fileno())
             self._read_to = file.tell()
+            self._seen.update(map(_key, new))
 
     def _catch_up(self, file: io.BufferedRandom) -> None:
         """Reads what is there, and cuts off a line that was not finished."""

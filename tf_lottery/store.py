@@ -21,7 +21,6 @@ import pathlib
 import tempfile
 import time
 import uuid
-import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -87,20 +86,25 @@ class Store:
         with storing(folder):
             folder.mkdir(exist_ok=True)
         lock = filelock.FileLock(folder / ".lock")
+        with storing(folder):
+            try:
+                lock.acquire(timeout=0)
+            except filelock.Timeout:
+                waiting()
+                lock.acquire()
         try:
-            lock.acquire(timeout=0)
-        except filelock.Timeout:
-            waiting()
-            lock.acquire()
-        with lock:
-            record = self.find(key)  # another process may have made it
+            path = folder / "result"
+            record = _read(path)  # another process may have made it
             if record is None:
+                _set_aside(path)
                 checkpoint = Checkpoint(folder)
                 arrays, meta = make(checkpoint)
-                _write(folder / "result", arrays, meta)
+                _write(path, arrays, meta)
                 checkpoint.clear()
                 # As it was stored: a first run sees what a later one will.
-                record = self.find(key)
+                record = _read(path)
+        finally:
+            lock.release()
         if record is None:
             raise StorageError(
                 f"expected to read back what was written to {folder}, and its "
@@ -122,6 +126,7 @@ class Checkpoint:
             record = _read(path)
             if record:
                 return record
+            _set_aside(path)
         return None
 
     def due(self) -> bool:
@@ -142,9 +147,11 @@ class Checkpoint:
         self._saved_at = time.monotonic()
 
     def clear(self) -> None:
-        """Drops all records."""
-        for path in self._records():
-            _remove(path)
+        """Drops all records, and what a process that was killed left half."""
+        with storing(self._folder):
+            for pattern in ("checkpoint-*", ".checkpoint-*", ".result*"):
+                for path in self._folder.glob(pattern):
+                    path.unlink()
 
     def _records(self) -> list[pathlib.Path]:
         files = self._folder.glob("checkpoint-*.json")
@@ -179,6 +186,7 @@ def write_atomically(path: str | os.PathLike, data: bytes) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(temporary, path)
+            _flush_folder(path.parent)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
@@ -199,44 +207,58 @@ def _write(path: pathlib.Path, arrays: Arrays, meta: dict[str, Any]) -> None:
 
 
 def _read(path: pathlib.Path) -> Record | None:
+    """Returns a record, or None if it is not there or is damaged.
+
+    Raises:
+        StorageError: It is there and cannot be read.
+    """
     npz = path.with_name(path.name + ".npz")
     meta = path.with_name(path.name + ".json")
-    if not meta.exists():
-        return None
     try:
-        body = json.loads(meta.read_bytes())
+        text, data = meta.read_bytes(), npz.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise StorageError(f"expected to read {path}: {error}") from error
+    try:
+        body = json.loads(text)
         if body.pop("sha256") != _checksum(body):
-            raise ValueError("its checksum does not hold")
-        data = npz.read_bytes()
+            raise ValueError(f"the checksum of {meta.name} does not hold")
         if body["npz_sha256"] != hashlib.sha256(data).hexdigest():
             raise ValueError(f"the checksum of {npz.name} does not hold")
-        with np.load(io.BytesIO(data), allow_pickle=False) as file:
-            arrays = {_unescape(name): file[name] for name in file.files}
-        return arrays, body["meta"]
-    except (
-        OSError,
-        ValueError,
-        KeyError,
-        AttributeError,
-        zipfile.BadZipFile,
-    ) as error:
-        aside = path.with_name(f"damaged-{time.time_ns()}-{path.name}")
-        logging.warning(
-            "%s is damaged (%s): set aside as %s and computed again",
-            path,
-            error,
-            aside.name,
-        )
-        for file in (meta, npz):
-            if file.exists():
-                file.rename(aside.with_name(aside.name + file.suffix))
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        logging.warning("%s is damaged and not used: %s", path, error)
         return None
+    with np.load(io.BytesIO(data), allow_pickle=False) as file:
+        arrays = {_unescape(name): file[name] for name in file.files}
+    return arrays, body["meta"]
+
+
+def _flush_folder(folder: pathlib.Path) -> None:
+    # The new name must be on disk before an older file is dropped for it.
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _remove(path: pathlib.Path) -> None:
     # The JSON file first: without it there is no record.
-    path.with_name(path.name + ".json").unlink()
-    path.with_name(path.name + ".npz").unlink(missing_ok=True)
+    with storing(path):
+        path.with_name(path.name + ".json").unlink()
+        path.with_name(path.name + ".npz").unlink(missing_ok=True)
+
+
+def _set_aside(path: pathlib.Path) -> None:
+    """Renames the files of a record that could not be read, if any."""
+    aside = path.with_name(f"damaged-{time.time_ns()}-{path.name}")
+    with storing(path):
+        for suffix in (".json", ".npz"):
+            file = path.with_name(path.name + suffix)
+            if file.exists():
+                file.rename(aside.with_name(aside.name + suffix))
+                logging.warning("%s is set aside as %s*", file, aside)
 
 
 def _checksum(body: dict[str, Any]) -> str:

@@ -30,14 +30,6 @@ class NotStored(Exception):
         self.recipe = recipe
 
 
-def _ignore(report: training.Report) -> None:
-    pass
-
-
-def _do_nothing() -> None:
-    pass
-
-
 @dataclass
 class Trainer:
     """Runs trainings, or finds them in the store.
@@ -73,8 +65,8 @@ class Trainer:
         recipe: Recipe,
         ticket: Ticket,
         seed: int,
-        report: Callable[[training.Report], None] = _ignore,
-        waiting: Callable[[], None] = _do_nothing,
+        report: Callable[[training.Report], None] | None = None,
+        waiting: Callable[[], None] = lambda: None,
     ) -> training.Result:
         """Returns the training's result, from the store if it is there.
 

@@ -29,8 +29,9 @@ import numpy as np
 import tensorflow as tf
 
 from tf_lottery import steps
+from tf_lottery.checks import InvalidValue
 from tf_lottery.data.batches import Resident, Streamed
-from tf_lottery.evaluation import evaluator
+from tf_lottery.evaluation import Evaluate, evaluator
 from tf_lottery.recipes import Recipe
 from tf_lottery.tickets import Arrays, Ticket
 from tf_lottery.variables import load_state, read_state
@@ -119,17 +120,13 @@ def train(
 
     Raises:
         Diverged: The loss is not finite. What was saved before stays.
-        ValueError: The ticket does not fit the model, or the batch size does
-            not suit the images or the replicas.
+        ValueError: The ticket does not fit the model.
+        InvalidValue: The batch size does not suit the images or the replicas.
     """
     began = time.monotonic()
     strategy = strategy or tf.distribute.get_strategy()
-    _check_batch_size(recipe, source, strategy)
-    with strategy.scope():
-        model = recipe.new_model(source.image_shape, source.classes, seed)
-        load_state(model, ticket.arrays())
-        optimizer = recipe.new_optimizer()
-        optimizer.build(model.trainable_variables)
+    model, optimizer, run, evaluate = _programs(recipe, source, strategy, seed)
+    load_state(model, ticket.arrays())
     place = _Place()
     saved = checkpoint.load() if checkpoint else None
     if saved:
@@ -137,16 +134,16 @@ def train(
         _load(model, optimizer, arrays)
         place = _Place.from_meta(meta)
     spent = place.seconds
-    jit = steps.compiles_well(model, strategy)
-    run = steps.runner(recipe, model, optimizer, source, strategy, jit, seed)
-    evaluate = evaluator(model, source, strategy, jit, recipe.mask_samples)
 
     while True:
         at_end = place.step == recipe.steps
         if at_end or place.step % recipe.eval_every == 0:
             place.log_period()
             for split in ("validation", "test"):
-                place.log(split, *evaluate(split))
+                loss, accuracy = evaluate(split)
+                if not math.isfinite(loss):
+                    raise _diverged(recipe, seed, place.step)
+                place.log(split, loss, accuracy)
         if report:
             report(place.report(recipe.steps))
         if at_end:
@@ -157,10 +154,7 @@ def train(
         count = min(left, recipe.steps - place.step, steps.STEPS_PER_CALL)
         loss, correct, bad = run(place.step, count)
         if bad >= 0:
-            raise Diverged(
-                "expected a finite loss, received one that is not at step "
-                f"{place.step + bad + 1} of {recipe.steps}, seed {seed}"
-            )
+            raise _diverged(recipe, seed, place.step + bad + 1)
         place.advance(count, loss, correct / recipe.batch_size)
         place.seconds = spent + time.monotonic() - began
         if checkpoint and checkpoint.due():
@@ -177,16 +171,9 @@ def estimate(
     """Returns how many seconds a training will take, from a short trial.
 
     Raises:
-        ValueError: As for `train`.
+        InvalidValue: As for `train`.
     """
-    _check_batch_size(recipe, source, strategy)
-    with strategy.scope():
-        model = recipe.new_model(source.image_shape, source.classes, seed=0)
-        optimizer = recipe.new_optimizer()
-        optimizer.build(model.trainable_variables)
-    jit = steps.compiles_well(model, strategy)
-    run = steps.runner(recipe, model, optimizer, source, strategy, jit, 0)
-    evaluate = evaluator(model, source, strategy, jit, recipe.mask_samples)
+    _, _, run, evaluate = _programs(recipe, source, strategy, seed=0)
     count = min(50, recipe.eval_every)
     per_step = _seconds(lambda: run(0, count)) / count
     evaluations = recipe.steps / recipe.eval_every + 2
@@ -194,6 +181,24 @@ def estimate(
         lambda: (evaluate("validation"), evaluate("test"))
     )
     return recipe.steps * per_step + evaluations * per_evaluation
+
+
+def _programs(
+    recipe: Recipe,
+    source: Resident | Streamed,
+    strategy: tf.distribute.Strategy,
+    seed: int,
+) -> tuple[keras.Model, keras.optimizers.Optimizer, steps.Run, Evaluate]:
+    """Returns model and optimizer, and what trains and what evaluates them."""
+    _check_batch_size(recipe, source, strategy)
+    with strategy.scope():
+        model = recipe.new_model(source.image_shape, source.classes, seed)
+        optimizer = recipe.new_optimizer()
+        optimizer.build(model.trainable_variables)
+    jit = steps.compiles_well(model, strategy)
+    run = steps.runner(recipe, model, optimizer, source, strategy, jit, seed)
+    evaluate = evaluator(model, source, strategy, jit, recipe.mask_samples)
+    return model, optimizer, run, evaluate
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -242,21 +247,29 @@ class _Place:
         self.rows.append(Row(self.step, split, "accuracy", accuracy))
 
 
+def _diverged(recipe: Recipe, seed: int, step: int) -> Diverged:
+    return Diverged(
+        "expected a finite loss, received one that is not at step "
+        f"{step} of {recipe.steps}, seed {seed}"
+    )
+
+
 def _check_batch_size(
     recipe: Recipe,
     source: Resident | Streamed,
     strategy: tf.distribute.Strategy,
 ) -> None:
     if recipe.batch_size > source.sizes["train"]:
-        raise ValueError(
+        raise InvalidValue(
             f"expected BATCH_SIZE of at most {source.sizes['train']}, the "
             f"number of training images, received {recipe.batch_size}"
         )
     replicas = strategy.num_replicas_in_sync
     if recipe.batch_size % replicas:
-        raise ValueError(
+        raise InvalidValue(
             f"expected BATCH_SIZE to be a multiple of {replicas}, the number "
-            f"of replicas, received {recipe.batch_size}"
+            f"of replicas, received {recipe.batch_size}; --strategy=one takes "
+            "any"
         )
 
 

@@ -67,6 +67,7 @@ def load_state(model: keras.Model, state: Arrays) -> None:
                 f"expected {path} of shape {tuple(variable.shape)}, "
                 f"received shape {state[path].shape}"
             )
+    for path, variable in variables.items():
         variable.assign(state[path])
 
 

@@ -12,10 +12,12 @@ Scaling to [0, 1] happens in the training step, on the device.
 
 import hashlib
 import os
+import pathlib
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 
+import filelock
 import numpy as np
 import tensorflow_datasets as tfds
 
@@ -43,7 +45,7 @@ class Images:
             it in memory.
 
     Raises:
-        ValueError: A field is of the wrong type.
+        InvalidValue: A field is of the wrong type.
 
     References:
         Frankle & Carbin 2019, appendix G.1: 5,000 validation images.
@@ -140,13 +142,15 @@ def prepared_builder(
     """
     try:
         builder = tfds.builder(name, data_dir=data_dir)
-    except (tfds.core.DatasetNotFoundError, ValueError) as error:
+    except Exception as error:  # by what is wrong with the name, any kind
         raise DataError(
             f"expected DATA to name a TFDS data set, such as 'mnist', "
-            f"'cifar10' or 'mnist_5k', received {name!r}"
+            f"'cifar10' or 'mnist_5k', received {name!r}: {error}"
         ) from error
     if not builder.is_prepared():
         _prepare(builder)
+        # Anew: one from before does not see what another process prepared.
+        builder = tfds.builder(name, data_dir=data_dir)
     features, splits = builder.info.features, builder.info.splits
     if not {"image", "label"} <= set(features) or not {
         "train",
@@ -165,23 +169,38 @@ def _prepare(builder: tfds.core.DatasetBuilder) -> None:
     if local:
         tfds.disable_progress_bar()  # it is over in a second
     elif not _online():
-        raise DataError(
-            f"expected the data set {builder.name!r} in "
-            f"{os.fspath(builder.data_dir)!r}; it is not there, and there is "
-            "no network to download it. Name the folder that has it with "
-            "--data_dir, or use the digits that need no download: "
-            "--gin_bindings=\"DATA = 'mnist_5k'\""
-        )
+        raise _missing(builder, "there is no network to download it")
+    folder = pathlib.Path(builder.data_dir).parent
     try:
-        builder.download_and_prepare(
-            download_config=tfds.download.DownloadConfig(try_download_gcs=False)
-        )
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(folder / ".lock")
+        lock.acquire()
     except OSError as error:
         raise DataError(
-            f"expected to write the data set {builder.name!r} to "
-            f"{os.fspath(builder.data_dir)!r}: {error}. Name a folder that "
-            "can be written with --data_dir"
+            f"expected to write the data set {builder.name!r} to {folder}: "
+            f"{error}. Name a folder that can be written with --data_dir"
         ) from error
+    try:
+        # Another process may have prepared it in the meantime.
+        if not builder.is_prepared():
+            builder.download_and_prepare(
+                download_config=tfds.download.DownloadConfig(
+                    try_download_gcs=False
+                )
+            )
+    except Exception as error:  # of TFDS, of what it downloads with, of disks
+        raise _missing(builder, f"making it failed: {error!r}") from error
+    finally:
+        lock.release()
+
+
+def _missing(builder: tfds.core.DatasetBuilder, reason: str) -> DataError:
+    return DataError(
+        f"expected the data set {builder.name!r} in "
+        f"{os.fspath(builder.data_dir)!r}; it is not there, and {reason}. Name "
+        "the folder that has it with --data_dir, or use the digits that need "
+        "no download: --gin_bindings=\"DATA = 'mnist_5k'\""
+    )
 
 
 def _online() -> bool:

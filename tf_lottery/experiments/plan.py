@@ -1,10 +1,12 @@
 """The plan: what one command asks for, as a gin file spells it out."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from tf_lottery import checks, identity
+from tf_lottery import checks
+from tf_lottery.checks import InvalidValue
 from tf_lottery.experiments.published import Published
 from tf_lottery.recipes import Recipe
 from tf_lottery.records import Picture, Record
@@ -15,8 +17,10 @@ from tf_lottery.training import Result
 class Train(Protocol):
     """How an experiment gets its trainings; see `tf_lottery.trainer`."""
 
-    def __call__(self, recipe: Recipe, ticket: Ticket, seed: int) -> Result:
-        """Returns the result of a training."""
+    def __call__(
+        self, recipe: Recipe, ticket: Ticket, seed: int, round: int = 0
+    ) -> Result:
+        """Returns the result of a training, whose history is written down."""
 
 
 NewTicket = Callable[[Recipe, int], Ticket]
@@ -40,7 +44,8 @@ class Experiment(Protocol):
         """Yields what one arm gives for one seed.
 
         Chains are independent of each other; the trainings within one may
-        start from what the one before gave.
+        start from what the one before gave. What `train` measures is written
+        down by the one who gave it; a chain yields what comes on top.
         """
 
 
@@ -49,13 +54,14 @@ class Plan:
     """An experiment and how often it is repeated.
 
     Args:
-        name: Of the run's folder, `runs/<name>-<hash>`.
+        name: Of the run's folder, `runs/<name>-<hash>`: letters, digits,
+            "-" and "_".
         experiment: What to do.
         seeds: How many replicates; their seeds are 0, 1, ...
         published: What the paper printed, if it printed numbers.
 
     Raises:
-        ValueError: A field is of the wrong type.
+        InvalidValue: A field is of the wrong type.
     """
 
     name: str
@@ -64,18 +70,20 @@ class Plan:
     published: Published | None = None
 
     def __post_init__(self) -> None:
-        checks.text("NAME (Plan.name)", self.name)
+        checks.text("Plan.name", self.name)
+        if not re.fullmatch(r"[\w-]+", self.name):
+            raise InvalidValue(
+                "expected Plan.name to be of letters, digits, - and _, "
+                f"received {self.name!r}"
+            )
         checks.positive_int("SEEDS", self.seeds)
+        if self.published is not None:
+            checks.kind("Plan.published", self.published, Published)
         if not hasattr(self.experiment, "chain"):
-            raise ValueError(
+            raise InvalidValue(
                 "expected Plan.experiment to be an experiment such as "
                 f"@supermask.Supermask(), received {self.experiment!r}"
             )
-
-    @property
-    def folder(self) -> str:
-        """The name of the folder of this plan's run."""
-        return f"{self.name}-{identity.digest(self)[:8]}"
 
     def chains(self) -> Iterator[tuple[str, int]]:
         """Yields the (arm, seed) of every chain."""

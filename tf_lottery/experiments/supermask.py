@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from tf_lottery import actions, checks
+from tf_lottery.checks import InvalidValue
 from tf_lottery.experiments.plan import NewTicket, Train
 from tf_lottery.masks import BernoulliMask
 from tf_lottery.recipes import Recipe
@@ -46,7 +47,7 @@ class Supermask:
             default: half of them.
 
     Raises:
-        ValueError: An arm is not known, or a field is of the wrong type.
+        InvalidValue: An arm is not known, or a field is of the wrong type.
     """
 
     recipe: Recipe
@@ -54,8 +55,9 @@ class Supermask:
     initial_logit: float | None = None
 
     def __post_init__(self) -> None:
-        if isinstance(self.arms, str) or not self.arms:
-            raise ValueError(
+        checks.kind("Supermask.recipe", self.recipe, Recipe)
+        if not isinstance(self.arms, list | tuple) or not self.arms:
+            raise InvalidValue(
                 f"expected ARMS to be a list of names, received {self.arms!r}"
             )
         for arm in self.arms:
@@ -66,7 +68,7 @@ class Supermask:
     def chain(
         self, arm: str, seed: int, new_ticket: NewTicket, train: Train
     ) -> Iterator[Record | Picture]:
-        """Yields the training's history, then what the mask looks like."""
+        """Yields what the mask of one training looks like in the end."""
         action, rescale = ARMS[arm]
         options: dict[str, Any] = {"rescale": rescale}
         if self.initial_logit is not None:
@@ -75,10 +77,6 @@ class Supermask:
         recipe = replace(self.recipe, kernel_mask=mask)
         ticket = new_ticket(recipe, seed).with_weights(action)
         result = train(recipe, ticket, seed)
-        for row in result.history:
-            yield Record(seed, arm, 0, *row)
-        took = result.seconds
-        yield Record(seed, arm, 0, recipe.steps, "train", "seconds", took)
         probabilities = {
             path: _sigmoid(result.state[f"{path}_mask/logits"])
             for path in ticket.weights

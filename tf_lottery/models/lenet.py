@@ -31,7 +31,7 @@ class LeNet:
             zero, which is the same as having none.
 
     Raises:
-        ValueError: A field is of the wrong type.
+        InvalidValue: A field is of the wrong type.
 
     References:
         Frankle & Carbin 2019, figure 2, "Lenet". Zhou et al. 2019, "FC".

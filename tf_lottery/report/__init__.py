@@ -1,5 +1,4 @@
 """Reports: tables, figures and a page from a run's folder.
 
-Nothing here imports TensorFlow, so a page is built in seconds, on any
-machine, also from a run that is still under way.
+Nothing here imports TensorFlow, so a page is built in seconds, on any machine.
 """

@@ -9,11 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import matplotlib
-
-matplotlib.use("Agg")
-
 import numpy as np
-from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
 from tf_lottery.records import Picture, Record
@@ -42,11 +38,10 @@ def draw(
 
     Returns:
         From a figure's name to the figure and a sentence that describes it.
-        The caller closes the figures.
     """
     pictures = [p for p in pictures if p.seed == min(q.seed for q in pictures)]
     figures = {}
-    with plt.rc_context(STYLE):
+    with matplotlib.rc_context(STYLE):
         figures["accuracy"] = (
             accuracy_curves(arms, records, published),
             "Test accuracy over training steps, a line an arm: mean over "
@@ -82,7 +77,8 @@ def accuracy_curves(
     for r in records:
         if (r.split, r.metric) == ("test", "accuracy") and r.arm in series:
             series[r.arm][r.step].append(100 * r.value)
-    figure, axes = plt.subplots(figsize=(7.5, 4.2))
+    figure = Figure(figsize=(7.5, 4.2))
+    axes = figure.subplots()
     shown = [p for p in published.values()]
     for arm, colour in zip(arms, _colours(arms), strict=True):
         points = {s: v for s, v in sorted(series[arm].items()) if s > 0}
@@ -117,9 +113,8 @@ def accuracy_curves(
 def mask_histograms(arms: Sequence[str], pictures: Sequence[Picture]) -> Figure:
     """Draws a histogram of mask probabilities for each layer and arm."""
     layers = _layers(pictures[0])
-    figure, grid = plt.subplots(
-        1, len(layers), figsize=(3.2 * len(layers), 3), squeeze=False
-    )
+    figure = Figure(figsize=(3.2 * len(layers), 3))
+    grid = figure.subplots(1, len(layers), squeeze=False)
     by_arm = {picture.arm: picture for picture in pictures}
     for axes, layer in zip(grid[0], layers, strict=True):
         for arm, colour in zip(arms, _colours(arms), strict=True):
@@ -149,7 +144,8 @@ def remaining_bars(arms: Sequence[str], records: Sequence[Record]) -> Figure:
         if r.metric == "remaining":
             values[r.split][r.arm].append(100 * r.value)
     layers = list(values)
-    figure, axes = plt.subplots(figsize=(7.5, 3.2))
+    figure = Figure(figsize=(7.5, 3.2))
+    axes = figure.subplots()
     width = 0.8 / len(arms)
     for i, (arm, colour) in enumerate(zip(arms, _colours(arms), strict=True)):
         heights = [float(np.mean(values[la][arm] or [0])) for la in layers]
@@ -168,9 +164,8 @@ def first_layer(arms: Sequence[str], pictures: Sequence[Picture]) -> Figure:
     by_arm = {picture.arm: picture for picture in pictures}
     arms = [arm for arm in arms if arm in by_arm]
     images = [_square(by_arm[arm].arrays["first layer"]) for arm in arms]
-    figure, grid = plt.subplots(
-        1, len(arms), figsize=(2.4 * len(arms) + 0.8, 2.8), squeeze=False
-    )
+    figure = Figure(figsize=(2.4 * len(arms) + 0.8, 2.8))
+    grid = figure.subplots(1, len(arms), squeeze=False)
     # One scale for all, of the values that occur: most lie close together.
     low = min(image.min() for image in images)
     high = max(image.max() for image in images)

@@ -7,37 +7,34 @@ import pathlib
 from typing import Any, NamedTuple
 
 import jinja2
-from matplotlib import pyplot as plt
+import matplotlib
 from matplotlib.figure import Figure
 
 from tf_lottery.report import comparison, figures, summary
 from tf_lottery.runs import read_pictures, read_records
-from tf_lottery.store import write_atomically
+from tf_lottery.store import storing, write_atomically
 
 
 class Report(NamedTuple):
     """What a run came to.
 
     Args:
-        lines: One a training.
         rows: One an arm.
         notes: What is to be known beside the numbers.
         page: Path of `report.html`.
     """
 
-    lines: list[summary.Line]
     rows: list[comparison.Row]
     notes: list[str]
     page: pathlib.Path
 
 
-def build(folder: pathlib.Path, complete: bool) -> Report:
+def build(folder: pathlib.Path) -> Report:
     """Writes summary, figures and page of a run, and returns what they say.
 
     Args:
         folder: Of the run; `plan.json`, `env.json` and `metrics.csv` are
             there.
-        complete: Whether all that was planned is in the numbers.
 
     Raises:
         StorageError: A file could not be written.
@@ -52,7 +49,8 @@ def build(folder: pathlib.Path, complete: bool) -> Report:
     notes = _notes(plan)
 
     write_atomically(folder / "summary.csv", summary.to_csv(lines).encode())
-    (folder / "figures").mkdir(exist_ok=True)
+    with storing(folder):
+        (folder / "figures").mkdir(exist_ok=True)
     drawn = figures.draw(plan["arms"], records, read_pictures(folder), paper)
     shown = []
     for name, (figure, caption) in drawn.items():
@@ -61,7 +59,6 @@ def build(folder: pathlib.Path, complete: bool) -> Report:
         write_atomically(folder / "figures" / f"{name}.png", png)
         data = base64.b64encode(svg).decode()
         shown.append((name, f"data:image/svg+xml;base64,{data}", caption))
-        plt.close(figure)
 
     template = _environment().get_template("page.html")
     page = folder / "report.html"
@@ -74,10 +71,9 @@ def build(folder: pathlib.Path, complete: bool) -> Report:
         notes=notes,
         figures=shown,
         config=(folder / "config.gin").read_text(),
-        complete=complete,
     )
     write_atomically(page, text.encode())
-    return Report(lines, rows, notes, page)
+    return Report(rows, notes, page)
 
 
 def _notes(plan: dict[str, Any]) -> list[str]:
@@ -104,7 +100,7 @@ def _notes(plan: dict[str, Any]) -> list[str]:
 def _render(figure: Figure, kind: str) -> bytes:
     buffer = io.BytesIO()
     metadata = {"Date": None} if kind == "svg" else None
-    with plt.rc_context(figures.STYLE):
+    with matplotlib.rc_context(figures.STYLE):
         figure.savefig(buffer, format=kind, dpi=150, metadata=metadata)
     return buffer.getvalue()
 
