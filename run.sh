@@ -25,7 +25,8 @@ case "${1:-main}" in
     setup
     exec "$VENV/bin/python" -m tf_lottery.main \
       --gin_file=gin/supermask.gin --gin_file=gin/quick.gin \
-      --gin_bindings="DATA = 'mnist_5k'" --data_dir=store/tfds
+      --gin_bindings="DATA = 'mnist_5k'" --gin_bindings="STEPS = 8000" \
+      --data_dir=store/tfds
     ;;
   test)
     setup
