@@ -130,7 +130,7 @@ def test_pruned_weights_do_not_move(entry, optimizer):
     cls, kwargs, shape, _ = entry
     layer = cls(**kwargs)
     model = model_of(layer, shape)
-    model.compile(optimizer(), "mse", jit_compile=False)
+    model.compile(optimizer(), "mse", run_eagerly=True)
     x, y = batch(shape), batch((shape[0], 2), seed=2)
     model.fit(x, y, verbose=0)  # momentum from before the pruning
     value, frozen = random_mask(layer)
@@ -150,7 +150,7 @@ def test_the_kernel_below_a_learned_mask_does_not_move(entry):
         model.compile(
             keras.optimizers.AdamW(0.1, weight_decay=0.1),
             "mse",
-            jit_compile=False,
+            run_eagerly=True,
         )
         kernel = numpy(layer.raw_kernel)
         [learned] = layer.kernel_mask.trainable_variables
@@ -165,7 +165,7 @@ def test_files_keep_everything_bit_for_bit(entry, make_mask, tmp_path, suffix):
     cls, kwargs, shape, _ = entry
     layer = cls(kernel_mask=make_mask(), **kwargs)
     model = model_of(layer, shape)
-    model.compile("adam", "mse", jit_compile=False)
+    model.compile("adam", "mse", run_eagerly=True)
     x, y = batch(shape), batch((shape[0], 2))
     if isinstance(layer.kernel_mask, FixedMask):
         random_mask(layer)
@@ -206,7 +206,7 @@ def test_any_dtype_policy(entry, make_mask, policy):
         pytest.skip("JAX has no float64 unless it is switched on")
     layer = cls(kernel_mask=make_mask(), dtype=policy, **kwargs)
     model = model_of(layer, shape, dtype="float32")
-    model.compile("sgd", "mse", jit_compile=False)
+    model.compile("sgd", "mse", run_eagerly=True)
     model.fit(batch(shape), batch((shape[0], 2)), verbose=0)
     out = layer(batch(shape))
     expected = {"mixed_bfloat16": "bfloat16", "float64": "float64"}[policy]
