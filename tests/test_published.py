@@ -25,6 +25,6 @@ def test_every_difference_is_said():
     actual = {"steps": 600, "optimizer": {"config": {"learning_rate": 1.0}}}
     assert PAPER.deviations(actual) == [
         "data None instead of mnist",
-        "steps 600 instead of 440,000",
         "optimizer: config: learning rate 1.0 instead of 100.0",
+        "steps 600 instead of 440,000",
     ]

@@ -52,7 +52,8 @@ def _deviations(
     prefix: str, protocol: Mapping[str, Any], actual: Mapping[str, Any]
 ) -> list[str]:
     found = []
-    for name, expected in protocol.items():
+    # In one order: gin sorts the keys when it writes a configuration out.
+    for name, expected in sorted(protocol.items()):
         received = actual.get(name)
         label = f"{prefix}{name.replace('_', ' ')}"
         if isinstance(expected, Mapping) and isinstance(received, Mapping):
