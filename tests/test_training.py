@@ -205,9 +205,10 @@ def test_nan_stops_and_names_the_step(source):
     first = int(str(e.value).split("at step ")[1].split()[0])
     assert 2 <= first <= 10
     assert not memory.saved, "nothing that has diverged is kept"
-    # The steps before it were fine.
-    fine = dataclasses.replace(r, steps=first - 1)
-    assert np.isfinite(run(fine, source).history[-1].value)
+    # Its loss was the first one of weights that the step before had spoilt.
+    spoilt = dataclasses.replace(r, steps=first - 1)
+    with pytest.raises(Diverged, match=f"at step {first - 1} of"):
+        run(spoilt, source)
 
 
 @pytest.mark.parametrize("steps_", [1, 5])
