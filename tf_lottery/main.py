@@ -52,7 +52,8 @@ STRATEGY = flags.DEFINE_enum(
     "strategy",
     "auto",
     ["auto", "one", "mirrored", "tpu"],
-    "Devices to train on; auto is all GPUs if there are several.",
+    "Devices to train on; auto is all GPUs if there are several and the batch "
+    "divides among them.",
 )
 DRY_RUN = flags.DEFINE_bool(
     "dry_run",
