@@ -5,14 +5,30 @@ starting weights, the mask over them, what pruned weights are frozen at, and
 the rest of the state (biases, normalisation, logits of a learned mask), each
 by the path of its variable. `tf_lottery.variables` reads one out of a model
 and loads it into a model.
+
+Between two trainings stands one equation, the same for every paper:
+
+    mask'    = prune(criterion(w_init, w_final), mask, rate, scope)
+    weights' = mask' * mask1(w_init, w_final)
+               + (1 - mask') * mask0(w_init, w_final)
+
+`Forgetting` is the rule (criterion and actions), `forget` applies it.
 """
 
+import functools
+import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
+from tf_lottery import actions, criteria, pruning
+from tf_lottery.checks import InvalidValue
+from tf_lottery.pruning import Rates
+
 Arrays = Mapping[str, np.ndarray]
+Function = Callable[..., np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,20 +36,256 @@ class Ticket:
     """What a training starts from, by variable path.
 
     Args:
-        weights: Starting values of the prunable kernels, `fc1/kernel`.
-        state: All other variables of the model, masks included.
+        weights: Starting values of the prunable kernels, `fc1/kernel`. Those
+            of pruned weights take no part in a training; actions that look at
+            a whole layer see them.
+        state: All other variables of the model, masks and the values of
+            pruned weights included.
     """
 
     weights: Arrays
     state: Arrays
 
-    def with_weights(
-        self, action: Callable[[np.ndarray], np.ndarray]
-    ) -> "Ticket":
+    @property
+    def masks(self) -> dict[str, np.ndarray]:
+        """The masks by kernel path, True = kept.
+
+        Raises:
+            ValueError: The masks are learned, and so not part of a ticket.
+        """
+        return self._of_masks("value")
+
+    @property
+    def frozen(self) -> dict[str, np.ndarray]:
+        """What pruned weights are held at, by kernel path."""
+        return self._of_masks("frozen")
+
+    def with_weights(self, action: Function) -> "Ticket":
         """Returns the ticket with `action` applied to each kernel."""
         weights = {path: action(w) for path, w in self.weights.items()}
         return replace(self, weights=weights)
 
+    def pruned(
+        self, weights: Arrays, masks: Arrays, frozen: Arrays
+    ) -> "Ticket":
+        """Returns the ticket with other weights and masks."""
+        state = dict(self.state)
+        for path in weights:
+            state[f"{path}_mask/value"] = masks[path]
+            state[f"{path}_mask/frozen"] = frozen[path]
+        return Ticket(weights, state)
+
     def arrays(self) -> dict[str, np.ndarray]:
-        """Returns every array of the ticket by variable path."""
-        return {**self.weights, **self.state}
+        """Returns every array of the ticket by variable path.
+
+        Kernels are as a layer uses them, with the frozen values where they
+        are pruned: tickets that start the same training are equal here.
+        """
+        weights = dict(self.weights)
+        for path in weights:
+            if f"{path}_mask/value" in self.state:
+                mask = self.state[f"{path}_mask/value"]
+                frozen = self.state[f"{path}_mask/frozen"]
+                weights[path] = np.where(mask, weights[path], frozen)
+        return {**weights, **self.state}
+
+    def _of_masks(self, name: str) -> dict[str, np.ndarray]:
+        try:
+            return {p: self.state[f"{p}_mask/{name}"] for p in self.weights}
+        except KeyError as error:
+            raise ValueError(
+                "expected a ticket of a model with fixed masks, received one "
+                f"without {error}"
+            ) from error
+
+
+@dataclass(frozen=True)
+class Forgetting:
+    """How a ticket follows from a training.
+
+    Args:
+        criterion: Scores weights; see `tf_lottery.criteria`.
+        mask1: What becomes of kept weights; see `tf_lottery.actions`.
+        mask0: What pruned weights are frozen at.
+
+    Raises:
+        InvalidValue: One is no function, or looks at something unknown.
+    """
+
+    criterion: Function = criteria.large_final
+    mask1: Function = actions.rewind
+    mask0: Function = actions.zero
+
+    def __post_init__(self) -> None:
+        _names("criterion", self.criterion, CRITERIA_SEE)
+        _names("mask1", self.mask1, ACTIONS_SEE)
+        _names("mask0", self.mask0, ACTIONS_SEE)
+
+
+CRITERIA_SEE = ("w_init", "w_final", "gradient")
+ACTIONS_SEE = (
+    *("w_init", "w_final", "w_dense", "w_fresh"),
+    *("mask", "pruned", "generator"),
+)
+
+
+@dataclass(frozen=True)
+class Known:
+    """What forgetting may look at beside the ticket and the trained weights.
+
+    Args:
+        dense: Kernels that round 0 started from.
+        fresh: Gives another draw of all kernels from the initialiser.
+        gradient: Gives the gradient of the loss at `dense`, by kernel path.
+        generator: Gives the randomness of a purpose ("ties", "1" for the
+            mask-1 action, "0" for the mask-0 action) and a path.
+    """
+
+    dense: Arrays
+    fresh: Callable[[], Arrays]
+    gradient: Callable[[], Arrays]
+    generator: Callable[..., np.random.Generator]
+
+
+def forget(
+    ticket: Ticket,
+    trained: Arrays,
+    forgetting: Forgetting,
+    rates: Rates,
+    known: Known,
+    scope: str = "layer",
+) -> Ticket:
+    """Returns the next ticket.
+
+    What an earlier round pruned stays frozen where it was, and the rest of
+    the state is that of `ticket`: biases start again, too.
+
+    Args:
+        ticket: That the training started from.
+        trained: Kernels at its end, by path; others are ignored.
+        forgetting: The rule.
+        rates: As for `pruning.prune`.
+        known: What the rule's functions may ask for.
+        scope: As for `pruning.prune`.
+
+    Raises:
+        InvalidValue: A function of the rule returned something else than an
+            array of the kernel's shape without NaN, or a layer would be left
+            without any weight.
+    """
+    scores = {
+        path: _call(
+            "criterion",
+            forgetting.criterion,
+            path,
+            w_init.shape,
+            _seen_by_criterion(path, ticket, trained, known),
+        )
+        for path, w_init in ticket.weights.items()
+    }
+    before = ticket.masks
+    after = pruning.prune(
+        scores,
+        before,
+        rates,
+        lambda path: known.generator("ties", path),
+        scope,
+    )
+    weights, frozen = {}, ticket.frozen
+    for path, w_init in ticket.weights.items():
+        pruned = before[path] & ~after[path]
+        seen = _seen_by_action(
+            path, ticket, trained, after[path], pruned, known
+        )
+        for which, action in (("1", forgetting.mask1), ("0", forgetting.mask0)):
+            seen["generator"] = functools.partial(known.generator, which, path)
+            values = _call(f"mask{which}", action, path, w_init.shape, seen)
+            values = values.astype(w_init.dtype)
+            if which == "1":
+                weights[path] = values
+            else:
+                frozen[path] = np.where(pruned, values, frozen[path])
+    return ticket.pruned(weights, after, frozen)
+
+
+Seen = dict[str, Callable[[], Any]]
+
+
+def _seen_by_criterion(
+    path: str, ticket: Ticket, trained: Arrays, known: Known
+) -> Seen:
+    mask = ticket.masks[path]
+    return {
+        "w_init": lambda: ticket.weights[path] * mask,
+        "w_final": lambda: trained[path] * mask,
+        "gradient": lambda: known.gradient()[path].copy(),
+    }
+
+
+def _seen_by_action(
+    path: str,
+    ticket: Ticket,
+    trained: Arrays,
+    mask: np.ndarray,
+    pruned: np.ndarray,
+    known: Known,
+) -> Seen:
+    # Copies: an action may work in place.
+    w_init, before = ticket.weights[path], ticket.masks[path]
+    return {
+        "w_init": w_init.copy,
+        "w_final": lambda: np.where(before, trained[path], w_init),
+        "w_dense": lambda: known.dense[path].copy(),
+        "w_fresh": lambda: known.fresh()[path].copy(),
+        "mask": mask.copy,
+        "pruned": pruned.copy,
+    }
+
+
+def _names(role: str, function: Any, known: tuple[str, ...]) -> list[str]:
+    """Returns what a function of a rule wants to see."""
+    if not callable(function) or isinstance(function, type):
+        raise InvalidValue(
+            f"expected {role} to be a function such as @criteria.large_final "
+            f"or @actions.rewind, received {function!r}"
+        )
+    names = [
+        parameter.name
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.default is parameter.empty
+    ]
+    for name in names:
+        if name not in known:
+            raise InvalidValue(
+                f"expected the arguments of the {role} {_say(function)} to be "
+                f"among {', '.join(known)}, received {name!r}"
+            )
+    return names
+
+
+def _call(
+    role: str,
+    function: Function,
+    path: str,
+    shape: tuple[int, ...],
+    seen: Seen,
+) -> np.ndarray:
+    """Calls a function of a rule with what it names, and checks the result."""
+    named = {n: seen[n]() for n in _names(role, function, tuple(seen))}
+    result = np.asarray(function(**named))
+    what = f"the {role} {_say(function)} at {path}"
+    if result.shape != shape:
+        raise InvalidValue(
+            f"expected {what} to return shape {shape}, that of the kernel, "
+            f"received shape {result.shape}"
+        )
+    if result.dtype.kind not in "fiub" or np.isnan(result).any():
+        raise InvalidValue(
+            f"expected {what} to return numbers, received "
+            + ("NaN" if result.dtype.kind == "f" else str(result.dtype))
+        )
+    return result
+
+
+def _say(function: Function) -> str:
+    return getattr(function, "__qualname__", repr(function))
