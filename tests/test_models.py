@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tf_lottery.masks import BernoulliMask, fixed_mask
+from tf_lottery.models.conv import Conv
 from tf_lottery.models.lenet import LeNet
 from tf_lottery.variables import masked_layers
 
@@ -15,6 +16,40 @@ def test_lenet_has_the_weights_of_the_paper():
     shapes = [tuple(x.raw_kernel.shape) for x in masked_layers(model)]
     assert shapes == [(784, 300), (300, 100), (100, 10)]
     assert model.count_params() >= 266_610
+
+
+CONV_WEIGHTS = {1: 4_300_992, 2: 2_425_024, 3: 2_261_184}
+
+
+@pytest.mark.parametrize("blocks", CONV_WEIGHTS)
+def test_conv_nets_have_the_weights_of_the_paper(blocks):
+    model = Conv(blocks)((32, 32, 3), 10, fixed_mask, seed=0)
+    layers = list(masked_layers(model))
+    sizes = [np.prod(layer.raw_kernel.shape) for layer in layers]
+    assert sum(sizes) == CONV_WEIGHTS[blocks]
+    convs = [f"conv{i}" for i in range(1, 2 * blocks + 1)]
+    assert [x.name for x in layers] == [*convs, "fc1", "fc2", "output"]
+    assert model.output_shape == (None, 10)
+    assert not any("bias" in v.path for v in unbiased(blocks).weights)
+
+
+def unbiased(blocks):
+    return Conv(blocks, use_bias=False)((32, 32, 3), 10, fixed_mask, seed=0)
+
+
+def test_conv_kernels_are_glorot_normal():
+    model = Conv(blocks=2)((32, 32, 3), 10, fixed_mask, seed=0)
+    # The standard deviations that the papers' sheet lists.
+    expected = {"conv1": 0.05759, "conv3": 0.03402, "fc1": 0.01539}
+    for name, std in expected.items():
+        kernel = model.get_layer(name).raw_kernel.numpy()
+        assert abs(kernel.std() / std - 1) < 0.05
+
+
+@pytest.mark.parametrize("wrong", [{"blocks": 4}, {"blocks": "two"}])
+def test_conv_nets_that_there_are_not(wrong):
+    with pytest.raises(ValueError, match="expected BLOCKS"):
+        Conv(**wrong)
 
 
 def test_kernels_are_glorot_normal_and_biases_zero():

@@ -8,14 +8,16 @@
 266200
 """
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
 
-from tf_lottery import checks, seeds
+from tf_lottery import checks
 from tf_lottery.layers import MaskedDense
 from tf_lottery.masks import KernelMask
+from tf_lottery.models import seeded
 
 
 @dataclass(frozen=True)
@@ -60,21 +62,16 @@ class LeNet:
             kernel_mask: Called with `seed=` for each layer's mask.
             seed: Of the initial weights and of the masks.
         """
-
-        def dense(units: int, name: str, **kwargs: str) -> MaskedDense:
-            return MaskedDense(
-                units,
-                name=name,
-                use_bias=self.use_bias,
-                kernel_initializer=keras.initializers.GlorotNormal(
-                    seeds.integer(seed, "init", name)
-                ),
-                kernel_mask=kernel_mask(seed=seeds.integer(seed, "mask", name)),
-                **kwargs,
-            )
-
+        dense = functools.partial(
+            seeded.layer,
+            MaskedDense,
+            kernel_mask=kernel_mask,
+            seed=seed,
+            use_bias=self.use_bias,
+        )
         images = keras.Input(input_shape, name="images")
         x = keras.layers.Flatten(name="flatten")(images)
         for i, units in enumerate(self.hidden, start=1):
-            x = dense(units, f"fc{i}", activation="relu")(x)
-        return keras.Model(images, dense(classes, "output")(x), name="lenet")
+            x = dense(units, name=f"fc{i}", activation="relu")(x)
+        logits = dense(classes, name="output")(x)
+        return keras.Model(images, logits, name="lenet")
