@@ -117,7 +117,7 @@ def main():
     trainer = Trainer(Store(workdir), tf.distribute.get_strategy(), data_dir)
     result = trainer.train(
         RECIPE,
-        trainer.initial_ticket(RECIPE, 0),
+        trainer.new_ticket(RECIPE, 0),
         0,
         report=lambda r: print("step", r.step, flush=True),
         waiting=lambda: print("waiting", flush=True),

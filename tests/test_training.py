@@ -11,9 +11,12 @@ from tf_lottery.data.batches import Resident, Streamed
 from tf_lottery.data.images import Images
 from tf_lottery.layers import MaskedConv2D
 from tf_lottery.masks import BernoulliMask
+from tf_lottery.models.conv import Conv
 from tf_lottery.models.lenet import LeNet
 from tf_lottery.recipes import Recipe
+from tf_lottery.tickets import Ticket
 from tf_lottery.training import Diverged, train
+from tf_lottery.variables import load_state
 
 SGD = {"class_name": "SGD", "config": {"learning_rate": 0.1, "momentum": 0.9}}
 ADAM = {"class_name": "Adam", "config": {"learning_rate": 1.2e-3}}
@@ -297,3 +300,105 @@ def test_an_estimate_is_a_number_of_seconds(source):
 def test_recipes_check_their_fields(wrong):
     with pytest.raises(ValueError, match=r"expected (?s:.)*received"):
         recipe(**wrong)
+
+
+def reversed_ticket(ticket):
+    return ticket.with_weights(lambda w: w[::-1].copy())
+
+
+@pytest.mark.parametrize("optimizer", [SGD, ADAM])
+def test_programs_that_trained_before_give_the_same_bits(source, optimizer):
+    r = recipe(optimizer=optimizer)
+    ticket = ticket_of(r, source)
+    programs = training.Programs(r, source, None, 0)
+    other = train(r, reversed_ticket(ticket), 0, source, programs=programs)
+    again = train(r, ticket, 0, source, programs=programs)
+    alone = train(r, ticket, 0, source)
+    assert again.history == alone.history != other.history
+    assert largest_difference(again.state, alone.state) == 0
+
+
+def test_a_ticket_taken_at_a_step_goes_on_with_the_batches_from_there(source):
+    # Without momentum there is no more to the state than the weights.
+    plain = {"class_name": "SGD", "config": {"learning_rate": 0.1}}
+    r = recipe(optimizer=plain)
+    whole = run(r, source)
+    short = run(dataclasses.replace(r, steps=7), source)
+    start = ticket_of(r, source)
+    there = Ticket(
+        {path: short.state[path] for path in start.weights},
+        {path: short.state[path] for path in start.state},
+    )
+    late = train(dataclasses.replace(r, first_step=7), there, 0, source)
+    assert largest_difference(late.state, whole.state) == 0
+    tests = [row.step for row in late.history if row[1:3] == ("test", "loss")]
+    assert tests == [7, 10, 12]
+    assert late.history[-4:] == whole.history[-4:]
+
+
+def test_a_first_step_beyond_the_training_is_refused():
+    with pytest.raises(ValueError, match="less than STEPS, 12, received 12"):
+        recipe(first_step=12)
+
+
+def test_the_gradient_is_that_of_the_mean_loss(source):
+    r = recipe()
+    ticket = ticket_of(r, source)
+    found = training.Programs(r, source, None, 0).gradient(ticket, 50)
+    assert found.keys() == ticket.weights.keys()
+    [rows] = source.rows(0, 50, 0, 1)
+    images, labels = source.take(rows)
+    model = r.new_model(source.image_shape, source.classes, 0)
+
+    def loss(path, index, step):
+        weights = {p: w.copy() for p, w in ticket.weights.items()}
+        weights[path][index] += step
+        load_state(model, {**ticket.arrays(), **weights})
+        losses = keras.losses.sparse_categorical_crossentropy(
+            labels, model(images), from_logits=True
+        )
+        return float(np.mean(losses))
+
+    for path, gradient in found.items():
+        index = np.unravel_index(abs(gradient).argmax(), gradient.shape)
+        slope = (loss(path, index, 1e-2) - loss(path, index, -1e-2)) / 2e-2
+        assert gradient[index] == pytest.approx(slope, rel=0.02)
+
+
+def test_an_evaluation_is_that_before_the_first_step(source):
+    r = recipe()
+    ticket = ticket_of(r, source)
+    rows = training.Programs(r, source, None, 0).evaluate(ticket)
+    assert rows == run(r, source).history[: len(rows)]
+    assert len(rows) == 4
+
+
+def test_pruned_weights_stay_frozen_through_a_training(source):
+    r = recipe(optimizer=ADAM)
+    ticket = ticket_of(r, source)
+    rng = np.random.default_rng(0)
+    masks = {p: rng.random(w.shape) < 0.5 for p, w in ticket.weights.items()}
+    frozen = {
+        p: np.where(masks[p], 0, 7).astype(np.float32) for p in ticket.weights
+    }
+    pruned = ticket.pruned(ticket.weights, masks, frozen)
+    state = train(r, pruned, 0, source).state
+    for path, mask in masks.items():
+        assert (state[path][~mask] == 7).all()
+        assert (state[path][mask] != ticket.weights[path][mask]).mean() > 0.5
+        assert np.array_equal(state[f"{path}_mask/value"], mask)
+
+
+def test_a_convolutional_network_trains_in_half_precision(source):
+    r = recipe(
+        model=Conv(blocks=1),
+        optimizer=ADAM,
+        steps=2,
+        eval_every=2,
+        dtype_policy="mixed_bfloat16",
+    )
+    result = run(r, source)
+    assert result.state["conv1/kernel"].dtype == np.float32
+    losses = [row.value for row in result.history if row.metric == "loss"]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]

@@ -50,6 +50,8 @@ class Recipe:
             step and one after the last, too.
         kernel_mask: Builds the mask of a layer, called with `seed=`.
         mask_samples: Masks drawn for an evaluation, where masks are random.
+        first_step: Where training starts, for a ticket that was taken there:
+            it sees the batches from that step on. None is 0.
         dtype_policy: "float32", or "mixed_bfloat16" where devices are faster
             at that.
 
@@ -66,6 +68,7 @@ class Recipe:
     kernel_mask: Callable[..., KernelMask] = fixed_mask
     mask_samples: int = 10
     dtype_policy: str = "float32"
+    first_step: int | None = None
 
     def __post_init__(self) -> None:
         if not callable(self.model) or isinstance(self.model, type):
@@ -84,6 +87,13 @@ class Recipe:
         checks.positive_int("EVAL_EVERY", self.eval_every)
         checks.positive_int("MASK_SAMPLES", self.mask_samples)
         checks.one_of("DTYPE_POLICY", self.dtype_policy, DTYPE_POLICIES)
+        if self.first_step is not None:
+            checks.positive_int("Recipe.first_step", self.first_step)
+            if self.first_step >= self.steps:
+                raise InvalidValue(
+                    "expected Recipe.first_step to be less than STEPS, "
+                    f"{self.steps}, received {self.first_step}"
+                )
         self.new_optimizer()
 
     def new_model(

@@ -5,29 +5,26 @@ by the hash of (recipe, ticket, seed, data) and runs it only if it is not
 there, going on from a checkpoint if one was left.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+import numpy as np
 import tensorflow as tf
 
 from tf_lottery import identity, training
 from tf_lottery.data.batches import Resident, Streamed, open_source
 from tf_lottery.data.images import Images
 from tf_lottery.recipes import Recipe
-from tf_lottery.store import Checkpoint, Record, Store
-from tf_lottery.tickets import Ticket
+from tf_lottery.store import Checkpoint, Record, StorageError, Store
+from tf_lottery.tickets import Arrays, Ticket
 
 FORMAT = 1
 """Part of every hash; raised when the same recipe comes to mean something
 else, so that results from before are not taken for it."""
 
-
-class NotStored(Exception):
-    """A training is not in the store, and none may be run."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        super().__init__("the training is not in the store")
-        self.recipe = recipe
+PROGRAMS_KEPT = 2
+"""Compiled recipes that are kept for the next ticket; each holds a network."""
 
 
 @dataclass
@@ -38,14 +35,13 @@ class Trainer:
         store: Where results and checkpoints go.
         strategy: On which devices to train.
         data_dir: As for `images.load`.
-        dry: Raise `NotStored` instead of training.
     """
 
     store: Store
     strategy: tf.distribute.Strategy
     data_dir: str | None = None
-    dry: bool = False
     _sources: dict[Images, Resident | Streamed] = field(default_factory=dict)
+    _programs: dict[str, training.Programs] = field(default_factory=dict)
 
     def source(self, images: Images) -> Resident | Streamed:
         """Returns the images, opened at the first call."""
@@ -55,10 +51,30 @@ class Trainer:
             )
         return self._sources[images]
 
-    def initial_ticket(self, recipe: Recipe, seed: int) -> Ticket:
+    def new_ticket(self, recipe: Recipe, seed: int) -> Ticket:
         """Returns the recipe's network as the seed initialises it."""
         source = self.source(recipe.images)
         return recipe.initial_ticket(source.image_shape, source.classes, seed)
+
+    def key(self, recipe: Recipe, ticket: Ticket, seed: int) -> str:
+        """Returns the hash of all that decides a training's result."""
+        return identity.digest(
+            {
+                "format": FORMAT,
+                "recipe": recipe,
+                "ticket": ticket.arrays(),
+                "seed": seed,
+                "data": self.source(recipe.images).fingerprint,
+            }
+        )
+
+    def find(
+        self, recipe: Recipe, ticket: Ticket, seed: int
+    ) -> training.Result | None:
+        """Returns the training's result if it is in the store."""
+        key = self.key(recipe, ticket, seed)
+        record = self.store.find(key)
+        return _result(key, record, recipe, ticket) if record else None
 
     def train(
         self,
@@ -78,47 +94,93 @@ class Trainer:
             waiting: Called if another process runs this training already.
 
         Raises:
-            NotStored: `dry` is set and the training is not there.
             Diverged: As for `training.train`.
             StorageError: As for `Store.get`.
         """
-        source = self.source(recipe.images)
-        key = identity.digest(
-            {
-                "format": FORMAT,
-                "recipe": recipe,
-                "ticket": ticket.arrays(),
-                "seed": seed,
-                "data": source.fingerprint,
-            }
-        )
-        if self.dry:
-            record = self.store.find(key)
-            if record is None:
-                raise NotStored(recipe)
-            return _result(record)
 
         def make(checkpoint: Checkpoint) -> Record:
             result = training.train(
                 recipe,
                 ticket,
                 seed,
-                source,
+                self.source(recipe.images),
                 strategy=self.strategy,
+                programs=self._compiled(recipe, seed),
                 checkpoint=checkpoint,
                 report=report,
             )
-            return dict(result.state), {
+            return _changed(result.state, ticket.arrays()), {
                 "recipe": identity.canonical(recipe),
                 "seed": seed,
                 "history": result.history,
                 "seconds": result.seconds,
             }
 
-        return _result(self.store.get(key, make, waiting))
+        key = self.key(recipe, ticket, seed)
+        record = self.store.get(key, make, waiting)
+        return _result(key, record, recipe, ticket)
+
+    def evaluate(
+        self, recipe: Recipe, ticket: Ticket, seed: int
+    ) -> tuple[training.Row, ...]:
+        """Returns loss and accuracy of a ticket as it is, not stored."""
+        return self._compiled(recipe, seed).evaluate(ticket)
+
+    def gradient(
+        self, recipe: Recipe, ticket: Ticket, seed: int, images: int
+    ) -> dict[str, np.ndarray]:
+        """Returns `training.Programs.gradient`, not stored."""
+        return self._compiled(recipe, seed).gradient(ticket, images)
+
+    def _compiled(self, recipe: Recipe, seed: int) -> training.Programs:
+        key = identity.digest([recipe, seed])
+        if key not in self._programs:
+            while len(self._programs) >= PROGRAMS_KEPT:
+                del self._programs[next(iter(self._programs))]
+            self._programs[key] = training.Programs(
+                recipe, self.source(recipe.images), self.strategy, seed
+            )
+        return self._programs[key]
 
 
-def _result(record: Record) -> training.Result:
+def _changed(state: Arrays, before: Arrays) -> dict[str, np.ndarray]:
+    """Returns what a training changed: masks, say, are the ticket's."""
+    return {
+        path: array
+        for path, array in state.items()
+        if not np.array_equal(array, before[path])
+    }
+
+
+def _result(
+    key: str, record: Record, recipe: Recipe, ticket: Ticket
+) -> training.Result:
+    """Returns a result of the store, after a look at whether it is ours.
+
+    The hash says that it is, unless a version of this package that meant
+    something else by the same recipe wrote it.
+    """
     arrays, meta = record
+    start = ticket.arrays()
+    expected = {
+        "recipe": json.loads(json.dumps(identity.canonical(recipe))),
+        "variables": {path: start[path].shape for path in sorted(arrays)}
+        if arrays.keys() <= start.keys()
+        else sorted(start),
+    }
+    received = {
+        "recipe": meta["recipe"],
+        "variables": {path: arrays[path].shape for path in sorted(arrays)}
+        if arrays.keys() <= start.keys()
+        else sorted(arrays),
+    }
+    for what in expected:
+        if expected[what] != received[what]:
+            raise StorageError(
+                f"expected the {what} {expected[what]} in store/{key}, "
+                f"received {received[what]}: another version of tf_lottery "
+                "wrote it. Choose another folder with --workdir, or remove "
+                "that one to train it again"
+            )
     history = tuple(training.Row(*row) for row in meta["history"])
-    return training.Result(arrays, history, meta["seconds"])
+    return training.Result({**start, **arrays}, history, meta["seconds"])

@@ -31,10 +31,14 @@ import tensorflow as tf
 from tf_lottery import steps
 from tf_lottery.checks import InvalidValue
 from tf_lottery.data.batches import Resident, Streamed
-from tf_lottery.evaluation import Evaluate, evaluator
+from tf_lottery.evaluation import (
+    Evaluate,
+    classification_losses,
+    evaluator,
+)
 from tf_lottery.recipes import Recipe
 from tf_lottery.tickets import Arrays, Ticket
-from tf_lottery.variables import load_state, read_state
+from tf_lottery.variables import load_state, masked_layers, read_state
 
 
 class Diverged(ArithmeticError):
@@ -97,6 +101,103 @@ class Report(NamedTuple):
     rows: list[Row]
 
 
+class Programs:
+    """A network, its optimizer, and the programs that train and evaluate it.
+
+    Compiling takes seconds, and one compilation serves every ticket of a
+    recipe and seed.
+
+    Args:
+        recipe: What to compile.
+        source: The recipe's images, opened for the same strategy.
+        strategy: On which devices; None is TensorFlow's default device.
+        seed: Of the order of images and of random masks.
+
+    Raises:
+        InvalidValue: The batch size does not suit the images or the replicas.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        source: Resident | Streamed,
+        strategy: tf.distribute.Strategy | None,
+        seed: int,
+    ) -> None:
+        strategy = strategy or tf.distribute.get_strategy()
+        _check_batch_size(recipe, source, strategy)
+        with strategy.scope():
+            self.model = recipe.new_model(
+                source.image_shape, source.classes, seed
+            )
+            self.optimizer = recipe.new_optimizer()
+            self.optimizer.build(self.model.trainable_variables)
+        self._source, self._seed = source, seed
+        self._first = [
+            keras.ops.convert_to_numpy(v) for v in self.optimizer.variables
+        ]
+        jit = steps.compiles_well(self.model, strategy)
+        self.run: steps.Run = steps.runner(
+            recipe, self.model, self.optimizer, source, strategy, jit, seed
+        )
+        self.measure: Evaluate = evaluator(
+            self.model, source, strategy, jit, recipe.mask_samples
+        )
+
+    def load(self, ticket: Ticket) -> None:
+        """Puts everything where a training of the ticket starts.
+
+        Raises:
+            ValueError: The ticket does not fit the model.
+        """
+        load_state(self.model, ticket.arrays())
+        for variable, value in zip(
+            self.optimizer.variables, self._first, strict=True
+        ):
+            variable.assign(value)
+
+    def gradient(self, ticket: Ticket, images: int) -> dict[str, np.ndarray]:
+        """Returns the gradient of the ticket's loss, by kernel path.
+
+        Args:
+            ticket: At whose weights.
+            images: How many of the training images: the first ones of the
+                seed's order.
+
+        Raises:
+            ValueError: As for `load`, or the images are streamed.
+        """
+        if not isinstance(self._source, Resident):
+            raise ValueError(
+                "expected images in memory for a gradient, received streamed "
+                "ones (Images.stream)"
+            )
+        self.load(ticket)
+        kernels = [layer.raw_kernel for layer in masked_layers(self.model)]
+        [rows] = self._source.rows(self._seed, images, 0, 1)
+        batch, labels = self._source.take(tf.constant(rows))
+        with tf.GradientTape() as tape:
+            logits = self.model(batch, training=True)
+            loss = tf.reduce_mean(classification_losses(labels, logits))
+        gradients = tape.gradient(loss, [k.value for k in kernels])
+        return {
+            kernel.path: keras.ops.convert_to_numpy(gradient)
+            for kernel, gradient in zip(kernels, gradients, strict=True)
+        }
+
+    def evaluate(self, ticket: Ticket) -> tuple[Row, ...]:
+        """Returns loss and accuracy of a ticket that is not trained.
+
+        Raises:
+            ValueError: As for `load`.
+        """
+        self.load(ticket)
+        place = _Place()
+        for split in ("validation", "test"):
+            place.log(split, *self.measure(split))
+        return tuple(place.rows)
+
+
 def train(
     recipe: Recipe,
     ticket: Ticket,
@@ -104,6 +205,7 @@ def train(
     source: Resident | Streamed,
     *,
     strategy: tf.distribute.Strategy | None = None,
+    programs: Programs | None = None,
     checkpoint: Checkpoint | None = None,
     report: Callable[[Report], None] | None = None,
 ) -> Result:
@@ -115,6 +217,8 @@ def train(
         seed: Of the order of images and of random masks.
         source: The recipe's images, opened for the same strategy.
         strategy: On which devices; None is TensorFlow's default device.
+        programs: Of the same recipe, seed, source and strategy, if they are
+            compiled already.
         checkpoint: Where to save progress, and to go on from.
         report: Told how it goes after every call of the compiled program.
 
@@ -124,23 +228,25 @@ def train(
         InvalidValue: The batch size does not suit the images or the replicas.
     """
     began = time.monotonic()
-    strategy = strategy or tf.distribute.get_strategy()
-    model, optimizer, run, evaluate = _programs(recipe, source, strategy, seed)
-    load_state(model, ticket.arrays())
-    place = _Place()
+    programs = programs or Programs(recipe, source, strategy, seed)
+    programs.load(ticket)
+    first = recipe.first_step or 0
+    place = _Place(step=first)
     saved = checkpoint.load() if checkpoint else None
     if saved:
         arrays, meta = saved
-        _load(model, optimizer, arrays)
+        _load(programs, arrays)
         place = _Place.from_meta(meta)
     spent = place.seconds
 
     while True:
         at_end = place.step == recipe.steps
-        if at_end or place.step % recipe.eval_every == 0:
+        if place.step in (first, recipe.steps) or (
+            place.step % recipe.eval_every == 0
+        ):
             place.log_period()
             for split in ("validation", "test"):
-                loss, accuracy = evaluate(split)
+                loss, accuracy = programs.measure(split)
                 if not math.isfinite(loss):
                     raise _diverged(recipe, seed, place.step)
                 place.log(split, loss, accuracy)
@@ -152,15 +258,15 @@ def train(
         # are the same ones wherever it was interrupted.
         left = recipe.eval_every - place.step % recipe.eval_every
         count = min(left, recipe.steps - place.step, steps.STEPS_PER_CALL)
-        loss, correct, bad = run(place.step, count)
+        loss, correct, bad = programs.run(place.step, count)
         if bad >= 0:
             raise _diverged(recipe, seed, place.step + bad + 1)
         place.advance(count, loss, correct / recipe.batch_size)
         place.seconds = spent + time.monotonic() - began
         if checkpoint and checkpoint.due():
-            checkpoint.save(_dump(model, optimizer), asdict(place))
+            checkpoint.save(_dump(programs), asdict(place))
     seconds = spent + time.monotonic() - began
-    return Result(read_state(model), tuple(place.rows), seconds)
+    return Result(read_state(programs.model), tuple(place.rows), seconds)
 
 
 def estimate(
@@ -173,32 +279,14 @@ def estimate(
     Raises:
         InvalidValue: As for `train`.
     """
-    _, _, run, evaluate = _programs(recipe, source, strategy, seed=0)
+    programs = Programs(recipe, source, strategy, seed=0)
     count = min(50, recipe.eval_every)
-    per_step = _seconds(lambda: run(0, count)) / count
+    per_step = _seconds(lambda: programs.run(0, count)) / count
     evaluations = recipe.steps / recipe.eval_every + 2
     per_evaluation = _seconds(
-        lambda: (evaluate("validation"), evaluate("test"))
+        lambda: (programs.measure("validation"), programs.measure("test"))
     )
     return recipe.steps * per_step + evaluations * per_evaluation
-
-
-def _programs(
-    recipe: Recipe,
-    source: Resident | Streamed,
-    strategy: tf.distribute.Strategy,
-    seed: int,
-) -> tuple[keras.Model, keras.optimizers.Optimizer, steps.Run, Evaluate]:
-    """Returns model and optimizer, and what trains and what evaluates them."""
-    _check_batch_size(recipe, source, strategy)
-    with strategy.scope():
-        model = recipe.new_model(source.image_shape, source.classes, seed)
-        optimizer = recipe.new_optimizer()
-        optimizer.build(model.trainable_variables)
-    jit = steps.compiles_well(model, strategy)
-    run = steps.runner(recipe, model, optimizer, source, strategy, jit, seed)
-    evaluate = evaluator(model, source, strategy, jit, recipe.mask_samples)
-    return model, optimizer, run, evaluate
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -273,19 +361,15 @@ def _check_batch_size(
         )
 
 
-def _dump(
-    model: keras.Model, optimizer: keras.optimizers.Optimizer
-) -> dict[str, np.ndarray]:
-    arrays = read_state(model)
-    for i, variable in enumerate(optimizer.variables):
+def _dump(programs: Programs) -> dict[str, np.ndarray]:
+    arrays = read_state(programs.model)
+    for i, variable in enumerate(programs.optimizer.variables):
         arrays[f"optimizer/{i}"] = keras.ops.convert_to_numpy(variable)
     return arrays
 
 
-def _load(
-    model: keras.Model, optimizer: keras.optimizers.Optimizer, arrays: Arrays
-) -> None:
+def _load(programs: Programs, arrays: Arrays) -> None:
     state = dict(arrays)
-    for i, variable in enumerate(optimizer.variables):
+    for i, variable in enumerate(programs.optimizer.variables):
         variable.assign(state.pop(f"optimizer/{i}"))
-    load_state(model, state)
+    load_state(programs.model, state)
