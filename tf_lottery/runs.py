@@ -10,8 +10,9 @@
         report.html, figures/
         DONE           written when everything above is there
 
-Rows of `metrics.csv` are known by all their columns but the value. A row that
-is there already is not written again, so a run that is resumed, or that two
+Rows of `metrics.csv` are known by all their columns but the value, and those
+that differ in the step only are a series, written in order. A row that is there
+already is not written again, so a run that is resumed, or that several
 processes work on, has each row once.
 """
 
@@ -45,7 +46,7 @@ class Run:
 
     def __init__(self, folder: str | os.PathLike) -> None:
         self.folder = pathlib.Path(folder)
-        self._seen: set[tuple] = set()
+        self._last: dict[tuple, int] = {}  # step of each series
         self._read_to = 0
         with storing(self.folder):
             (self.folder / "pictures").mkdir(parents=True, exist_ok=True)
@@ -66,21 +67,21 @@ class Run:
 
     def append(self, records: Iterable[Record]) -> None:
         """Adds those records to `metrics.csv` that it does not have."""
-        new = [r for r in records if _key(r) not in self._seen]
+        new = [r for r in records if self._is_new(r)]
         if not new:
             return
         path = self.folder / "metrics.csv"
         with storing(path), self._lock, open(path, "a+b") as file:
             self._catch_up(file)
             # Another process may have written some in the meantime.
-            new = [r for r in new if _key(r) not in self._seen]
+            new = [r for r in new if self._is_new(r)]
             if not self._read_to:
                 file.write(f"{METRICS_HEADER}\n".encode())
             file.write(_lines(new).encode())
             file.flush()
             os.fsync(file.fileno())
             self._read_to = file.tell()
-            self._seen.update(map(_key, new))
+            self._note(new)
 
     def _catch_up(self, file: io.BufferedRandom) -> None:
         """Reads what is there, and cuts off a line that was not finished."""
@@ -90,7 +91,13 @@ class Run:
         self._read_to += len(whole)
         file.truncate(self._read_to)
         file.seek(self._read_to)
-        self._seen.update(map(_key, _parse(whole.decode())))
+        self._note(_parse(whole.decode()))
+
+    def _is_new(self, record: Record) -> bool:
+        return record.step > self._last.get(_series(record), -1)
+
+    def _note(self, records: Iterable[Record]) -> None:
+        self._last.update((_series(r), r.step) for r in records)
 
     def save_picture(self, picture: Picture) -> None:
         """Writes the arrays of one arm and seed."""
@@ -120,8 +127,8 @@ def read_pictures(folder: str | os.PathLike) -> list[Picture]:
     return pictures
 
 
-def _key(record: Record) -> tuple:
-    return record[:-1]
+def _series(record: Record) -> tuple:
+    return (*record[:3], *record[4:-1])
 
 
 def _lines(records: Iterable[Record]) -> str:
