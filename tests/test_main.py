@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 
@@ -9,15 +10,24 @@ from absl.testing import flagsaver
 from conftest import ROOT
 
 import gin
-from tf_lottery import devices, main, records, runs, steps
+from tf_lottery import devices, main, pruning, records, runs, steps
 from tf_lottery.data import batches, images
+from tf_lottery.experiments import lottery
 from tf_lottery.report import summary
+from tf_lottery.variables import masked_layers
 
 LEAVES = [
     path
     for path in sorted((ROOT / "gin").rglob("*.gin"))
     if "plan.Plan" in path.read_text()
 ]
+# Of the convolutional networks, whose steps are slow, two are enough.
+RUN = {
+    **{path: () for path in LEAVES if path.parent == ROOT / "gin"},
+    ROOT / "gin/frankle2019/conv2.gin": ("winning ticket",),
+    ROOT / "gin/zhou2019/table1/conv2.gin": ("DWR init",),
+}
+TICKETS = str(ROOT / "gin" / "lottery_tickets.gin")
 SUPERMASK = str(ROOT / "gin" / "supermask.gin")
 SMOKE = str(ROOT / "gin" / "smoke.gin")
 
@@ -65,9 +75,15 @@ def only_run(tmp_path):
     return folder
 
 
-@pytest.mark.parametrize("leaf", LEAVES, ids=lambda path: path.stem)
-def test_every_gin_file_runs(command, tmp_path, leaf):
-    status, out, err = command(leaf, SMOKE)
+def name_of(leaf):
+    return str(leaf.relative_to(ROOT / "gin").with_suffix(""))
+
+
+@pytest.mark.parametrize("leaf", RUN, ids=name_of)
+def test_gin_files_run(command, tmp_path, leaf):
+    arms = RUN[leaf]
+    bindings = [f"ARMS = {arms}"] if arms else []
+    status, out, err = command(leaf, SMOKE, bindings=bindings)
     assert status == 0, err
     folder = only_run(tmp_path)
     assert f"Report: {folder}/report.html" in out
@@ -76,6 +92,31 @@ def test_every_gin_file_runs(command, tmp_path, leaf):
         *("config.gin", "env.json", "plan.json", "metrics.csv"),
         *("summary.csv", "report.html", "figures", "pictures", "DONE"),
     }
+
+
+@pytest.mark.parametrize("leaf", LEAVES, ids=name_of)
+def test_every_gin_file_makes_a_plan_for_its_network(leaf):
+    plan, config = main.read_plan([str(leaf)], [])
+    gin.clear_config(clear_constants=True)
+    experiment = plan.experiment
+    model = experiment.recipe.new_model((32, 32, 3), 10, seed=0)
+    if isinstance(experiment, lottery.Lottery):
+        paths = [layer.raw_kernel.path for layer in masked_layers(model)]
+        rates = pruning.rates_by_path(experiment.rates, paths)
+        assert all(0.1 <= rate <= 0.2 for rate in rates.values())
+    if plan.published:
+        assert plan.published.accuracy.keys() == set(experiment.arms)
+    comments = [x for x in leaf.read_text().splitlines() if x[:1] == "#"]
+    assert f"--gin_file={leaf.relative_to(ROOT)}" in " ".join(comments)
+    assert "NUMBERS" not in config
+
+
+def test_plans_have_names_of_their_own():
+    names = []
+    for leaf in LEAVES:
+        names.append(main.read_plan([str(leaf)], [])[0].name)
+        gin.clear_config(clear_constants=True)
+    assert len(set(names)) == len(names)
 
 
 def test_a_run_its_repetition_and_its_config(command, tmp_path, monkeypatch):
@@ -150,14 +191,75 @@ def test_dry_run_lists_and_trains_nothing(command, tmp_path):
         dry_run=True,
     )
     assert status == 0, err
-    rows = [line.split() for line in out.splitlines() if "DWR" in line]
-    assert [row[:5] for row in rows] == [
-        ["DWR", "init", "0", "to", "do"],
-        ["DWR", "init", "1", "to", "do"],
+    rows = [line.split() for line in out.splitlines() if "init" in line]
+    # Arm, seed, trainings, of which to do.
+    assert rows == [
+        ["init", "0", "1", "0"],
+        ["DWR", "init", "0", "1", "1"],
+        ["init", "1", "1", "1"],
+        ["DWR", "init", "1", "1", "1"],
     ]
-    assert out.count(" stored ") == 1
-    assert "4 trainings, 1 stored, 3 to do: about" in out
+    assert "4 trainings, 4 of them different: 1 stored, 3 to do: about" in out
     assert sorted(tmp_path.rglob("*")) == before
+
+
+def count_of(out):
+    return re.search(r"(\d+) trainings, (\d+) of them .* (\d+) stored", out)
+
+
+def test_the_trainings_that_are_counted_are_those_that_are_run(
+    command, tmp_path
+):
+    arms = ("winning ticket", "random reinit #1", "one-shot")
+    bindings = [f"ARMS = {arms}"]
+    _, out, _ = command(TICKETS, SMOKE, bindings=bindings, dry_run=True)
+    # A dense round; two tickets; two reinits; the other one-shot ticket.
+    assert count_of(out).groups() == ("10", "6", "0")
+    status, _, err = command(TICKETS, SMOKE, bindings=bindings)
+    assert status == 0, err
+    assert len([p for p in (tmp_path / "store").iterdir() if p.is_dir()]) == 6
+    _, out, _ = command(TICKETS, SMOKE, bindings=bindings, dry_run=True)
+    assert count_of(out).groups() == ("10", "6", "6")
+    assert "0 to do: about 0.0 minutes" in out
+
+
+@pytest.mark.slow  # each worker starts TensorFlow
+def test_workers_give_what_one_process_gives(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    arms = ("winning ticket", "random masks", "one-shot")
+    bindings = [f"ARMS = {arms}", "SEEDS = 2"]
+    status, out, err = command(TICKETS, SMOKE, bindings=bindings, workers=2)
+    assert status == 0, err
+    assert "[6/6]" in out
+    alone = tmp_path / "alone"
+    command(TICKETS, SMOKE, bindings=bindings, workdir=str(alone))
+    several, one = (
+        sorted(runs.read_records(only_run(folder)))
+        for folder in (tmp_path, alone)
+    )
+    assert [r[:-1] for r in several] == [r[:-1] for r in one]
+    for a, b in zip(several, one, strict=True):
+        if a.metric != "seconds":
+            assert a.value == pytest.approx(b.value, abs=0.01), a
+    tables = [
+        (only_run(folder) / "summary.csv").read_text().splitlines()
+        for folder in (tmp_path, alone)
+    ]
+    for a, b in zip(*tables, strict=True):
+        assert a.split(",")[:5] == b.split(",")[:5]  # in the same order
+
+
+@pytest.mark.slow  # each worker starts TensorFlow
+def test_a_chain_that_fails_in_a_worker_is_named(
+    command, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    bindings = ["LEARNING_RATE = 1e39", "ARMS = ('DWR init',)", "STEPS = 9"]
+    status, _, err = command(SUPERMASK, SMOKE, bindings=bindings, workers=2)
+    assert status == 2
+    assert "1 of 1 arms and seeds did not finish: DWR init, seed 0: " in err
+    assert "of 9, seed 0" in err
+    assert not (only_run(tmp_path) / "DONE").exists()
 
 
 WRONG = {
@@ -180,15 +282,39 @@ WRONG = {
     "paper": ("published.Published.accuracy = 95.3", r"a dict, received 95.3"),
     "cell": ("published.Published.accuracy = {'init': 'a'}", r"received 'a'"),
     "name": ("plan.Plan.name = '../../x'", r"letters.*received '../../x'"),
+    "macro of another file": (
+        "ROUNDS = (1,)",
+        r"MASK_SAMPLES.*received ROUNDS",
+    ),
     "number of arms": ("ARMS = 5", r"ARMS .*list.*received 5"),
     "batch": ("BATCH_SIZE = 99999", r"BATCH_SIZE .*3600.*received 99999"),
 }
 
 
+@pytest.mark.parametrize(
+    "binding, expected",
+    [
+        ("RULES = {'a': {'criterion': 'large_final'}}", "criterion .*'large_f"),
+        ("RULES = {'a': {'criteria': 3}}", "one of criterion, .*'criteria'"),
+        ("RATES = (('fc', 2.0), ('output', 0.1))", r"\(0, 1\).*received 2.0"),
+        ("RATES = (('fc', 0.2),)", "every layer.* none for output/kernel"),
+        ("RATES = (('.', 0.2), ('conv', 0.1))", "'conv', which matches none"),
+        ("ROUNDS = (3, 2)", r"ROUNDS to ascend, received \(3, 2\)"),
+        ("REWIND_STEP = 4", "REWIND_STEP .* STEPS, 4, received 4"),
+        ("ARMS = ('reinit',)", "ARMS .*winning ticket.* received 'reinit'"),
+    ],
+)
+def test_what_is_wrong_in_rounds_is_named(command, tmp_path, binding, expected):
+    status, out, err = command(TICKETS, SMOKE, bindings=[binding])
+    assert status == 2
+    assert re.search(expected, err), err
+    assert err.count("error:") == 1
+    assert "Traceback" not in err + out
+    assert not any((tmp_path / "store").glob("*/result.*"))
+
+
 @pytest.mark.parametrize("case", WRONG)
 def test_what_is_wrong_in_gin_is_named(command, tmp_path, case):
-    import re
-
     binding, expected = WRONG[case]
     status, out, err = command(SUPERMASK, SMOKE, bindings=[binding])
     assert status == 2

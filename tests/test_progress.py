@@ -26,7 +26,7 @@ def show(terminal, clock, reports):
         tell = display.chain("DWR init", 7)
         for seconds, report in reports:
             clock[0] = 100 + seconds
-            tell(Report(*report, rows=[]))
+            tell.show(0, Report(*report, rows=[]))
     return out.getvalue()
 
 
@@ -54,3 +54,26 @@ def test_a_live_line_on_a_terminal(clock):
     for words in ("[2/3] DWR init, seed 7", "4,000/4,000", "100 steps/s"):
         assert words in text
     assert "\x1b[" in text
+
+
+def test_rounds_are_told_apart_and_chains_share_the_screen(clock):
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=120)
+    with Display(console, chains=2) as display:
+        one, two = display.chain("a", 0, slot=0), display.chain("b", 0, slot=1)
+        for seconds, round in ((0, 0), (10, 3)):
+            clock[0] = 100 + seconds
+            one.show(round, Report(0, 1000, NAN, NAN, []))
+            clock[0] += 5
+            one.show(round, Report(1000, 1000, 0.5, 0.9, []))
+        two.show(None, Report(10, 1000, NAN, NAN, []))
+        assert len(display.live.tasks) == 2
+        display.chain("c", 0, slot=0)
+        assert len(display.live.tasks) == 2
+    text = out.getvalue()
+    for words in (
+        "[1/2] a, seed 0  1,000/1,000  200",
+        "a, seed 0, round 3",
+        "b",
+    ):
+        assert words in text

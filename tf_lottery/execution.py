@@ -1,68 +1,25 @@
-"""Execution: a plan is carried out, or only listed.
+"""Execution: a plan is carried out, or only counted.
 
-`execute` runs the plan's chains one after the other. Every number goes to the
-run's folder as it is measured, and to whoever watches.
+`execute` runs chains one after the other in this process, and `tf_lottery.
+workers` in several. Every number goes to the run's folder as it is measured,
+and to whoever watches.
 """
 
 import pathlib
-from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
-from rich.console import Console
+import numpy as np
 
-from tf_lottery import identity
-from tf_lottery.experiments.plan import Plan, Train
-from tf_lottery.progress import Display
+from tf_lottery import identity, seeds
+from tf_lottery.experiments.plan import Plan
 from tf_lottery.recipes import Recipe
 from tf_lottery.records import Picture, Record
 from tf_lottery.runs import Run
-from tf_lottery.tickets import Ticket
-from tf_lottery.trainer import FORMAT, NotStored, Trainer
+from tf_lottery.tickets import Arrays, Ticket
+from tf_lottery.trainer import FORMAT, Trainer
 from tf_lottery.training import Diverged, Report, Result, Row, estimate
-
-
-class Task(NamedTuple):
-    """A training of a plan.
-
-    Args:
-        arm: The line of the figure or table.
-        seed: The replicate.
-        seconds: What it will take; 0 if it is stored.
-    """
-
-    arm: str
-    seed: int
-    seconds: float
-
-
-def tasks(plan: Plan, trainer: Trainer) -> list[Task]:
-    """Returns the plan's trainings, after a short trial of those to do.
-
-    Args:
-        plan: What was asked for.
-        trainer: A dry one.
-    """
-    found = []
-    trials: dict[str, float] = {}
-
-    def train(
-        recipe: Recipe, ticket: Ticket, seed: int, round: int = 0
-    ) -> Result:
-        del round
-        return trainer.train(recipe, ticket, seed)
-
-    for arm, seed in plan.chains():
-        chain = plan.experiment.chain(arm, seed, trainer.initial_ticket, train)
-        try:
-            list(chain)
-            found.append(Task(arm, seed, 0.0))
-        except NotStored as reason:
-            if arm not in trials:
-                recipe = reason.recipe
-                source = trainer.source(recipe.images)
-                trials[arm] = estimate(recipe, source, trainer.strategy)
-            found.append(Task(arm, seed, trials[arm]))
-    return found
 
 
 def start(
@@ -104,6 +61,7 @@ def start(
         {
             "name": plan.name,
             "arms": experiment.arms,
+            "rounds": getattr(experiment, "rounds", None),
             "seeds": plan.seeds,
             "data": recipe.images.name,
             "recipe": identity.canonical(recipe),
@@ -114,55 +72,184 @@ def start(
     return run
 
 
-def execute(plan: Plan, trainer: Trainer, run: Run, console: Console) -> None:
-    """Runs every chain, and writes what it measures and yields.
+class Watcher(Protocol):
+    """Who is told how a chain goes."""
+
+    def show(self, round: int | None, now: Report) -> None:
+        """Is told after every call of the compiled program."""
+
+    def say(self, text: str) -> None:
+        """Is told what happens once."""
+
+
+def execute(
+    plan: Plan,
+    trainer: Trainer,
+    run: Run,
+    chains: Iterable[tuple[str, int]],
+    watch: Callable[[str, int], Watcher],
+) -> None:
+    """Runs chains, and writes what they measure and yield.
+
+    Args:
+        plan: What was asked for.
+        trainer: Who does it.
+        run: The plan's folder.
+        chains: Those (arm, seed) of the plan that are to be run.
+        watch: Gives who is told about a chain.
 
     Raises:
         Diverged: A training's loss was not finite; the message names the arm.
         StorageError: A file could not be written.
     """
-    chains = list(plan.chains())
-    with Display(console, len(chains)) as display:
-        display.say(
-            f"{plan.name}: {len(chains)} arms and seeds, into {run.folder}"
-        )
-        for arm, seed in chains:
-            train = _recorded(trainer, run, display, arm, seed)
-            chain = plan.experiment.chain(
-                arm, seed, trainer.initial_ticket, train
-            )
-            try:
-                for item in chain:
-                    if isinstance(item, Picture):
-                        run.save_picture(item)
-                    else:
-                        run.append([item])
-            except Diverged as error:
-                raise Diverged(f"arm {arm!r}: {error}") from error
+    for arm, seed in chains:
+        engine = _Writing(trainer, run, arm, watch(arm, seed))
+        try:
+            for item in plan.experiment.chain(arm, seed, engine):
+                if isinstance(item, Picture):
+                    run.save_picture(item)
+                else:
+                    run.append([item])
+        except Diverged as error:
+            raise Diverged(f"arm {arm!r}: {error}") from error
 
 
-def _recorded(
-    trainer: Trainer, run: Run, display: Display, arm: str, seed: int
-) -> Train:
-    """Returns `trainer.train`, with every number written down and shown."""
-    show = display.chain(arm, seed)
+@dataclass
+class _Writing:
+    """The engine of a chain: a trainer whose numbers are written down."""
+
+    trainer: Trainer
+    run: Run
+    arm: str
+    watcher: Watcher
+
+    def new_ticket(self, recipe: Recipe, seed: int) -> Ticket:
+        return self.trainer.new_ticket(recipe, seed)
+
+    def gradient(
+        self, recipe: Recipe, ticket: Ticket, seed: int, images: int
+    ) -> Arrays:
+        return self.trainer.gradient(recipe, ticket, seed, images)
+
+    def evaluate(
+        self, recipe: Recipe, ticket: Ticket, seed: int, round: int = 0
+    ) -> None:
+        self._write(seed, round, self.trainer.evaluate(recipe, ticket, seed))
 
     def train(
-        recipe: Recipe, ticket: Ticket, seed: int, round: int = 0
+        self, recipe: Recipe, ticket: Ticket, seed: int, round: int | None = 0
     ) -> Result:
-        def write(rows: Iterable[Row]) -> None:
-            run.append(Record(seed, arm, round, *row) for row in rows)
-
         def report(now: Report) -> None:
-            write(now.rows)
-            show(now)
+            self._write(seed, round, now.rows)
+            self.watcher.show(round, now)
 
         def waiting() -> None:
-            display.say(f"{arm}: another process trains it; waiting")
+            self.watcher.say(f"{self.arm}: another process trains it; waiting")
 
-        result = trainer.train(recipe, ticket, seed, report, waiting)
-        write(result.history)  # which was not reported if it was stored
-        write([Row(recipe.steps, "train", "seconds", result.seconds)])
+        result = self.trainer.train(recipe, ticket, seed, report, waiting)
+        seconds = Row(recipe.steps, "train", "seconds", result.seconds)
+        # The history was not reported if it was stored.
+        self._write(seed, round, [*result.history, seconds])
         return result
 
-    return train
+    def _write(self, seed: int, round: int | None, rows: Iterable[Row]) -> None:
+        if round is not None:
+            self.run.append(Record(seed, self.arm, round, *r) for r in rows)
+
+
+@dataclass
+class Count:
+    """How many trainings a plan asks for.
+
+    Args:
+        asked: If every chain trained on its own.
+        keys: Of the different ones among them, and whether each is stored.
+        seconds: What those that are not stored will take.
+        chains: By (arm, seed), how many are asked for and how many of those
+            are neither stored nor done by a chain before.
+    """
+
+    asked: int = 0
+    keys: dict[str, bool] = field(default_factory=dict)
+    seconds: float = 0.0
+    chains: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+
+    @property
+    def stored(self) -> int:
+        """How many of the different trainings are stored."""
+        return sum(self.keys.values())
+
+
+def count(plan: Plan, trainer: Trainer) -> Count:
+    """Returns how many trainings a plan asks for, without training.
+
+    Trainings that are not in the store are given an invented result, which is
+    decided by what goes into them. So chains go on to their ends, and meet in
+    the same trainings as they will when it is real.
+    """
+    counting = _Counting(trainer)
+    total = counting.count
+    for arm, seed in plan.chains():
+        before = total.asked, len(total.keys) - total.stored
+        for _ in plan.experiment.chain(arm, seed, counting):
+            pass
+        total.chains[arm, seed] = (
+            total.asked - before[0],
+            len(total.keys) - total.stored - before[1],
+        )
+    return total
+
+
+class _Counting:
+    """The engine of a chain that only is counted."""
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+        self.count = Count()
+        self._trials: dict[str, float] = {}
+
+    def new_ticket(self, recipe: Recipe, seed: int) -> Ticket:
+        return self.trainer.new_ticket(recipe, seed)
+
+    def gradient(
+        self, recipe: Recipe, ticket: Ticket, seed: int, images: int
+    ) -> Arrays:
+        return self.trainer.gradient(recipe, ticket, seed, images)
+
+    def evaluate(
+        self, recipe: Recipe, ticket: Ticket, seed: int, round: int = 0
+    ) -> None:
+        pass
+
+    def train(
+        self, recipe: Recipe, ticket: Ticket, seed: int, round: int | None = 0
+    ) -> Result:
+        del round
+        self.count.asked += 1
+        key = self.trainer.key(recipe, ticket, seed)
+        result = self.trainer.find(recipe, ticket, seed)
+        if key not in self.count.keys:
+            self.count.keys[key] = result is not None
+            if result is None:
+                self.count.seconds += self._trial(recipe)
+        return result or Result(_invented(key, ticket), (), 0.0)
+
+    def _trial(self, recipe: Recipe) -> float:
+        name = identity.digest(recipe)
+        if name not in self._trials:
+            self._trials[name] = estimate(
+                recipe,
+                self.trainer.source(recipe.images),
+                self.trainer.strategy,
+            )
+        return self._trials[name]
+
+
+def _invented(key: str, ticket: Ticket) -> dict[str, np.ndarray]:
+    state = ticket.arrays()
+    for path, w in ticket.weights.items():
+        noise = seeds.generator(0, "invented", key, path).standard_normal(
+            w.shape, np.float32
+        )
+        state[path] = noise * (w.std() or 1)
+    return state

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from tf_lottery.runs import Run
     from tf_lottery.trainer import Trainer
 
+ROOT = pathlib.Path(__file__).parent.parent
+
 GIN_FILE = flags.DEFINE_multi_string(
     "gin_file", [], "A gin file; repeatable, later ones override earlier ones."
 )
@@ -55,11 +57,21 @@ STRATEGY = flags.DEFINE_enum(
     "Devices to train on; auto is all GPUs if there are several and the batch "
     "divides among them.",
 )
+WORKERS = flags.DEFINE_integer(
+    "workers",
+    1,
+    "Processes that run arms and seeds side by side, each with its share of "
+    "the cores.",
+    lower_bound=1,
+)
 DRY_RUN = flags.DEFINE_bool(
     "dry_run",
     False,
-    "List the trainings, which of them are stored, and the minutes that the "
-    "others will take; train nothing.",
+    "Count the trainings, how many of them differ, how many are stored, and "
+    "the minutes that the others will take; train nothing.",
+)
+WORKER = flags.DEFINE_string(
+    "worker", None, "Used by --workers: the run's folder."
 )
 
 
@@ -76,12 +88,15 @@ def main(argv: list[str]) -> None:
             "expected --gin_file, such as --gin_file=gin/supermask.gin"
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if WORKER.value:
+        take_share_of_cores()
     plan, config = read_plan(GIN_FILE.value, GIN_BINDINGS.value)
 
     import tensorflow as tf
     from rich.console import Console
 
     from tf_lottery import devices, execution
+    from tf_lottery.runs import Run
     from tf_lottery.store import Store
     from tf_lottery.trainer import Trainer
 
@@ -94,14 +109,79 @@ def main(argv: list[str]) -> None:
             STRATEGY.value, plan.experiment.recipe.batch_size
         ),
         data_dir=DATA_DIR.value,
-        dry=DRY_RUN.value,
     )
-    if DRY_RUN.value:
-        print_tasks(plan, trainer, console)
-        return
-    run = execution.start(plan, trainer, config, environment(), workdir)
-    execution.execute(plan, trainer, run, console)
-    finish(run, console)
+    if WORKER.value:
+        serve(plan, trainer, Run(WORKER.value))
+    elif DRY_RUN.value:
+        print_count(plan, trainer, console)
+    else:
+        run = execution.start(plan, trainer, config, environment(), workdir)
+        execute(plan, trainer, run, console)
+        finish(run, console)
+
+
+def execute(
+    plan: "Plan", trainer: "Trainer", run: "Run", console: "Console"
+) -> None:
+    """Runs the plan's chains, here or in workers.
+
+    Raises:
+        UserError: A worker did not finish its chain.
+    """
+    from tf_lottery import execution, workers
+    from tf_lottery.progress import Display
+
+    chains = list(plan.chains())
+    with Display(console, len(chains)) as display:
+        display.say(
+            f"{plan.name}: {len(chains)} arms and seeds, into {run.folder}"
+        )
+        if WORKERS.value == 1:
+            execution.execute(plan, trainer, run, chains, display.chain)
+            return
+        # Neighbours differ in the seed: those of one seed start alike, and
+        # would wait for each other.
+        chains.sort(key=lambda chain: plan.experiment.arms.index(chain[0]))
+        command = worker_command(run)
+        failures = workers.execute(
+            command, WORKERS.value, chains, display, run.folder / "workers"
+        )
+    if failures:
+        raise UserError(
+            f"{len(failures)} of {len(chains)} arms and seeds did not finish: "
+            f"{'; '.join(failures)}. The others are stored, and the same "
+            "command goes on with these"
+        )
+
+
+def take_share_of_cores() -> None:
+    """Limits TensorFlow's threads; before anything uses it."""
+    import tensorflow as tf
+
+    cores = max(1, (os.cpu_count() or 1) // WORKERS.value)
+    tf.config.threading.set_intra_op_parallelism_threads(cores)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def worker_command(run: "Run") -> list[str]:
+    """Returns the command that starts a worker of this one."""
+    command = [sys.executable, "-m", "tf_lottery.main"]
+    for flag in (GIN_FILE, GIN_BINDINGS, IMPORT_MODULE):
+        command += [f"--{flag.name}={value}" for value in flag.value]
+    for flag in (WORKDIR, DATA_DIR, STRATEGY, WORKERS):
+        if flag.value is not None:
+            command.append(f"--{flag.name}={flag.value}")
+    return [*command, f"--{WORKER.name}={run.folder}"]
+
+
+def serve(plan: "Plan", trainer: "Trainer", run: "Run") -> None:
+    """Runs the chains that the command which started this one asks for."""
+    from tf_lottery import execution, workers
+
+    def one(chain: tuple[str, int], watcher: Any) -> None:
+        execution.execute(plan, trainer, run, [chain], lambda *_: watcher)
+
+    workers.serve(one, _expected_errors())
 
 
 def read_plan(files: list[str], bindings: list[str]) -> "tuple[Plan, str]":
@@ -112,33 +192,55 @@ def read_plan(files: list[str], bindings: list[str]) -> "tuple[Plan, str]":
     """
     import gin
 
-    root = pathlib.Path(__file__).parent.parent
-    gin.add_config_file_search_path(os.fspath(root))
+    # It logs every place where it does not find a file.
+    verbosity = logging.get_verbosity()
+    logging.set_verbosity(logging.FATAL)
+    gin.add_config_file_search_path(os.fspath(ROOT))
     try:
         for module in IMPORT_MODULE.value:
             importlib.import_module(module)
         gin.parse_config_files_and_bindings(files, bindings)
-        _expect_used_macros(gin.config_str())
+        _expect_used_macros(gin.config_str(), files, bindings)
         plan = gin.get_configurable("tf_lottery.experiments.plan.Plan")()
     except Exception as error:  # gin raises whatever the values' users raise
         logging.debug("while reading the configuration", exc_info=True)
         raise UserError(_one_line(error)) from error
+    finally:
+        logging.set_verbosity(verbosity)
     return plan, gin.config_str()
 
 
-def _expect_used_macros(config: str) -> None:
+def _expect_used_macros(
+    config: str, files: list[str], bindings: list[str]
+) -> None:
     """Raises ValueError for a macro that nothing refers to.
 
     gin takes any name for a new macro, so `STPES = 10` would change nothing.
+    In files, macros of other experiments pass: gin/quick.gin sets some, and
+    the configuration of a run has them from there.
     """
-    defined = re.findall(r"^([A-Za-z_]\w*) = ", config, re.MULTILINE)
-    used = set(re.findall(r"%([A-Za-z_]\w*)", config))
-    for name in defined:
-        if name not in used:
-            raise ValueError(
-                f"expected one of the macros {', '.join(sorted(used))}, "
-                f"received {name}, which nothing refers to"
-            )
+    places = [(pathlib.Path(file), ROOT / file) for file in files]
+    texts = [
+        (here if here.exists() else there).read_text() for here, there in places
+    ]
+    shipped = [path.read_text() for path in (ROOT / "gin").rglob("*.gin")]
+    used = _macros_used(config)
+    for lines, known in (
+        (bindings, used),
+        (texts, used.union(*map(_macros_used, shipped))),
+    ):
+        for name in re.findall(
+            r"^([A-Za-z_]\w*) *=", "\n".join(lines), re.MULTILINE
+        ):
+            if name not in known:
+                raise ValueError(
+                    f"expected one of the macros {', '.join(sorted(used))}, "
+                    f"received {name}, which nothing refers to"
+                )
+
+
+def _macros_used(text: str) -> set[str]:
+    return set(re.findall(r"%([A-Za-z_]\w*)", text))
 
 
 def _one_line(error: Exception) -> str:
@@ -147,24 +249,22 @@ def _one_line(error: Exception) -> str:
     return " | ".join(lines) or repr(error)
 
 
-def print_tasks(plan: "Plan", trainer: "Trainer", console: "Console") -> None:
-    """Prints the plan's trainings, and what is still to be done."""
+def print_count(plan: "Plan", trainer: "Trainer", console: "Console") -> None:
+    """Prints how many trainings a plan asks for, and what is to be done."""
     from rich.table import Table
 
     from tf_lottery import execution
 
-    tasks = execution.tasks(plan, trainer)
-    table = Table("arm", "seed", "training", "minutes", box=None)
-    for task in tasks:
-        state = "to do" if task.seconds else "stored"
-        minutes = f"{task.seconds / 60:.1f}"
-        table.add_row(task.arm, str(task.seed), state, minutes)
+    count = execution.count(plan, trainer)
+    table = Table("arm", "seed", "trainings", "to do", box=None)
+    for (arm, seed), (asked, new) in count.chains.items():
+        table.add_row(arm, str(seed), str(asked), str(new))
     console.print(table)
-    missing = sum(task.seconds > 0 for task in tasks)
-    total = sum(task.seconds for task in tasks) / 60
+    different = len(count.keys)
     console.print(
-        f"{len(tasks)} trainings, {len(tasks) - missing} stored, {missing} to "
-        f"do: about {total:.1f} minutes here, from a trial of some steps.",
+        f"{count.asked} trainings, {different} of them different: "
+        f"{count.stored} stored, {different - count.stored} to do: about "
+        f"{count.seconds / 60:.1f} minutes here, from a trial of some steps.",
         highlight=False,
         soft_wrap=True,
     )
@@ -199,18 +299,23 @@ def finish(run: "Run", console: "Console") -> None:
     from rich import box
     from rich.table import Table
 
-    from tf_lottery.report import comparison, page
+    from tf_lottery.report import page
 
     report = page.build(run.folder)
     run.write("DONE", "")
-    first, *others = comparison.HEADER
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    table.add_column(first, no_wrap=True)
-    for name in others:
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in report.rows:
-        table.add_row(*comparison.cells(row))
-    console.print(table)
+    for title, (first, *others), rows in report.tables:
+        table = Table(
+            title=title or None,
+            title_justify="left",
+            box=box.SIMPLE_HEAD,
+            padding=(0, 1, 0, 0),
+        )
+        table.add_column(first, no_wrap=True)
+        for name in others:
+            table.add_column(name, justify="right", no_wrap=True)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
     for note in report.notes:
         console.print(note, highlight=False)
     console.print(f"Report: {report.page}", highlight=False, soft_wrap=True)

@@ -1,7 +1,7 @@
 """The plan: what one command asks for, as a gin file spells it out."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -10,21 +10,41 @@ from tf_lottery.checks import InvalidValue
 from tf_lottery.experiments.published import Published
 from tf_lottery.recipes import Recipe
 from tf_lottery.records import Picture, Record
-from tf_lottery.tickets import Ticket
+from tf_lottery.tickets import Arrays, Ticket
 from tf_lottery.training import Result
 
 
-class Train(Protocol):
-    """How an experiment gets its trainings; see `tf_lottery.trainer`."""
+class Engine(Protocol):
+    """What a chain may ask for; see `tf_lottery.trainer`.
 
-    def __call__(
-        self, recipe: Recipe, ticket: Ticket, seed: int, round: int = 0
+    What is trained is written down as it is measured, under the chain's arm
+    and seed.
+    """
+
+    def new_ticket(self, recipe: Recipe, seed: int) -> Ticket:
+        """Returns what a dense training starts from."""
+
+    def train(
+        self, recipe: Recipe, ticket: Ticket, seed: int, round: int | None = 0
     ) -> Result:
-        """Returns the result of a training, whose history is written down."""
+        """Returns the result of a training.
 
+        Args:
+            recipe: How.
+            ticket: From where.
+            seed: Of the order of images.
+            round: Under which its numbers are written down; None is not.
+        """
 
-NewTicket = Callable[[Recipe, int], Ticket]
-"""From (recipe, seed) to the ticket that a dense training starts from."""
+    def evaluate(
+        self, recipe: Recipe, ticket: Ticket, seed: int, round: int = 0
+    ) -> None:
+        """Writes down how good a ticket is that nobody trains."""
+
+    def gradient(
+        self, recipe: Recipe, ticket: Ticket, seed: int, images: int
+    ) -> Arrays:
+        """Returns the gradient of a ticket's loss, by kernel path."""
 
 
 class Experiment(Protocol):
@@ -39,13 +59,13 @@ class Experiment(Protocol):
         """The lines of the figure, by their names in its legend."""
 
     def chain(
-        self, arm: str, seed: int, new_ticket: NewTicket, train: Train
+        self, arm: str, seed: int, engine: Engine
     ) -> Iterator[Record | Picture]:
         """Yields what one arm gives for one seed.
 
         Chains are independent of each other; the trainings within one may
-        start from what the one before gave. What `train` measures is written
-        down by the one who gave it; a chain yields what comes on top.
+        start from what the one before gave. What the engine measures is
+        written down by itself; a chain yields what comes on top.
         """
 
 

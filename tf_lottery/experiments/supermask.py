@@ -19,7 +19,7 @@ import numpy as np
 
 from tf_lottery import actions, checks
 from tf_lottery.checks import InvalidValue
-from tf_lottery.experiments.plan import NewTicket, Train
+from tf_lottery.experiments.plan import Engine
 from tf_lottery.masks import BernoulliMask
 from tf_lottery.recipes import Recipe
 from tf_lottery.records import Picture, Record
@@ -66,7 +66,7 @@ class Supermask:
             checks.number("INITIAL_LOGIT", self.initial_logit)
 
     def chain(
-        self, arm: str, seed: int, new_ticket: NewTicket, train: Train
+        self, arm: str, seed: int, engine: Engine
     ) -> Iterator[Record | Picture]:
         """Yields what the mask of one training looks like in the end."""
         action, rescale = ARMS[arm]
@@ -75,8 +75,8 @@ class Supermask:
             options["initial_logit"] = self.initial_logit
         mask = functools.partial(BernoulliMask, **options)
         recipe = replace(self.recipe, kernel_mask=mask)
-        ticket = new_ticket(recipe, seed).with_weights(action)
-        result = train(recipe, ticket, seed)
+        ticket = engine.new_ticket(recipe, seed).with_weights(action)
+        result = engine.train(recipe, ticket, seed)
         probabilities = {
             path: _sigmoid(result.state[f"{path}_mask/logits"])
             for path in ticket.weights

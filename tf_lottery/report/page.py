@@ -10,21 +10,29 @@ import jinja2
 import matplotlib
 from matplotlib.figure import Figure
 
-from tf_lottery.report import comparison, figures, summary
+from tf_lottery.report import comparison, curves, figures, rounds, summary
 from tf_lottery.runs import read_pictures, read_records
 from tf_lottery.store import storing, write_atomically
+
+
+class Table(NamedTuple):
+    """A table of text; the first column is the arm."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]]
 
 
 class Report(NamedTuple):
     """What a run came to.
 
     Args:
-        rows: One an arm.
-        notes: What is to be known beside the numbers.
+        tables: Of the numbers.
+        notes: What is to be known beside them.
         page: Path of `report.html`.
     """
 
-    rows: list[comparison.Row]
+    tables: list[Table]
     notes: list[str]
     page: pathlib.Path
 
@@ -42,16 +50,25 @@ def build(folder: pathlib.Path) -> Report:
     plan = json.loads((folder / "plan.json").read_text())
     env = json.loads((folder / "env.json").read_text())
     records = read_records(folder)
+    arms = plan["arms"]
     lines = summary.summarize(records)
-    published = plan["published"]
-    paper = published["accuracy"] if published else {}
-    rows = comparison.compare(lines, plan["arms"], paper)
-    notes = _notes(plan)
+    lines.sort(key=lambda line: (line.seed, arms.index(line.arm), line.round))
+    if plan.get("rounds"):
+        tables = [Table(*t) for t in rounds.tables(lines, arms)]
+        notes = _notes_on_rounds(plan)
+        drawn = curves.draw(lines, arms)
+    else:
+        published = plan["published"]
+        paper = published["accuracy"] if published else {}
+        rows = comparison.compare(lines, arms, paper)
+        cells = [comparison.cells(row) for row in rows]
+        tables = [Table("", comparison.HEADER, cells)]
+        notes = _notes(plan)
+        drawn = figures.draw(arms, records, read_pictures(folder), paper)
 
     write_atomically(folder / "summary.csv", summary.to_csv(lines).encode())
     with storing(folder):
         (folder / "figures").mkdir(exist_ok=True)
-    drawn = figures.draw(plan["arms"], records, read_pictures(folder), paper)
     shown = []
     for name, (figure, caption) in drawn.items():
         svg, png = _render(figure, "svg"), _render(figure, "png")
@@ -66,14 +83,13 @@ def build(folder: pathlib.Path) -> Report:
         plan=plan,
         env=env,
         command=f"python -m tf_lottery.main --gin_file={folder}/config.gin",
-        header=comparison.HEADER,
-        rows=[comparison.cells(row) for row in rows],
+        tables=tables,
         notes=notes,
         figures=shown,
         config=(folder / "config.gin").read_text(),
     )
     write_atomically(page, text.encode())
-    return Report(rows, notes, page)
+    return Report(tables, notes, page)
 
 
 def _notes(plan: dict[str, Any]) -> list[str]:
@@ -95,6 +111,16 @@ def _notes(plan: dict[str, Any]) -> list[str]:
         else:
             notes.append(f"The protocol of {source}.")
     return notes
+
+
+def _notes_on_rounds(plan: dict[str, Any]) -> list[str]:
+    recipe = plan["recipe"]
+    return [
+        f"Data {plan['data']}, {recipe['steps']:,} iterations of "
+        f"{recipe['batch_size']} images a training, evaluated every "
+        f"{recipe['eval_every']:,}; means over runs. Early stop is the "
+        "iteration of the lowest validation loss, found after the fact.",
+    ]
 
 
 def _render(figure: Figure, kind: str) -> bytes:

@@ -1,0 +1,180 @@
+"""Curves: figures over the fraction of weights remaining.
+
+As in the papers, the x axis is logarithmic and runs from all weights to few;
+a line is the mean over seeds, its band reaches from the lowest to the highest,
+and the dense network is the dashed grey line.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from tf_lottery.report import rounds
+from tf_lottery.report.figures import COLOURS, STYLE
+from tf_lottery.report.rounds import Point
+from tf_lottery.report.summary import Line
+
+MARKERS = "osD^v<>P*X"
+TICKS = (100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
+LINES_PER_PANEL = 10
+POINTS_BELOW_DENSE = 10
+"""Where a figure of trained networks ends; what is worse leaves it below."""
+
+
+def draw(
+    lines: Sequence[Line], arms: Sequence[str]
+) -> dict[str, tuple[Figure, str]]:
+    """Returns the figures of an experiment in rounds.
+
+    Returns:
+        From a figure's name to the figure and a sentence that describes it.
+    """
+    described = (
+        "over the per cent of weights remaining, a line an arm: mean over "
+        "seeds, and a band from the lowest to the highest. Dashed grey: the "
+        "dense network."
+    )
+    if rounds.untrained(lines):
+        chosen = {
+            "accuracy": (
+                rounds.accuracy,
+                "test accuracy without training (%)",
+                f"Test accuracy of masked networks nobody trained, {described}",
+            )
+        }
+    else:
+        chosen = {
+            "accuracy_at_stop": (
+                rounds.accuracy_at_stop,
+                "test accuracy at early stop (%)",
+                f"Test accuracy at the lowest validation loss, {described}",
+            ),
+            "stop_step": (
+                rounds.stop_step,
+                "early-stop iteration",
+                f"Iteration of the lowest validation loss, {described}",
+            ),
+            "accuracy_at_end": (
+                rounds.accuracy,
+                "test accuracy at the end (%)",
+                f"Test accuracy after the last iteration, {described}",
+            ),
+            "train_accuracy": (
+                rounds.train_accuracy,
+                "training accuracy at the end (%)",
+                "Accuracy on the batches of the last iterations, measured "
+                f"while training on them, {described}",
+            ),
+        }
+    drawn = {}
+    with matplotlib.rc_context(STYLE):
+        for name, (value, label, caption) in chosen.items():
+            series = rounds.points(lines, arms, value)
+            drawn[name] = (_figure(series, label), caption)
+    return drawn
+
+
+def _figure(series: Mapping[str, list[Point]], label: str) -> Figure:
+    """Draws lines in one panel, or variants of many in a second one."""
+    names = [name for name, points in series.items() if len(points) > 1]
+    plain = [name for name in names if _base(name, names) == name]
+    variants = [name for name in names if name not in plain]
+    panels = [names]
+    if len(names) > LINES_PER_PANEL and variants:
+        panels = [plain, variants]
+    figure = Figure(figsize=(7.5 if len(panels) == 1 else 11, 4.6))
+    grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    colours = {name: i for i, name in enumerate(plain)}
+    for axes, shown in zip(grid, panels, strict=True):
+        for name in shown:
+            base = _base(name, names)
+            i = colours[base]
+            dashed = base != name and len(panels) == 1
+            _line(axes, series[name], name, i, dashed)
+        _dense(axes, series)
+        _descending(axes, [series[name] for name in shown])
+    grid[0].set_ylabel(label)
+    _limits(grid[0], series)
+    handles, labels = grid[0].get_legend_handles_labels()
+    if len(panels) > 1:
+        for axes, title in zip(grid, ("", "SC: signed constants"), strict=True):
+            axes.set_title(title, fontsize=10)
+    figure.legend(
+        handles,
+        labels,
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        fontsize=9,
+    )
+    return figure
+
+
+def _line(
+    axes: Axes, points: Sequence[Point], name: str, i: int, dashed: bool
+) -> None:
+    x = [point.remaining for point in points]
+    axes.plot(
+        x,
+        [point.mean for point in points],
+        color=COLOURS[i % len(COLOURS)],
+        ls="--" if dashed else "-",
+        lw=1.5,
+        marker=MARKERS[i % len(MARKERS)],
+        ms=4.5,
+        mfc="white" if dashed else None,
+        label=name,
+    )
+    axes.fill_between(
+        x,
+        [min(point.values) for point in points],
+        [max(point.values) for point in points],
+        color=COLOURS[i % len(COLOURS)],
+        alpha=0.15,
+        linewidth=0,
+    )
+
+
+def _dense(axes: Axes, series: Mapping[str, list[Point]]) -> None:
+    dense = [points[0].mean for points in series.values() if points]
+    if dense:
+        axes.axhline(
+            float(np.mean(dense)), color="#666666", ls="--", lw=1, zorder=1
+        )
+
+
+def _descending(axes: Axes, lines: Sequence[Sequence[Point]]) -> None:
+    lowest = min((p.remaining for points in lines for p in points), default=1)
+    axes.set_xscale("log")
+    axes.set_xlim(115, lowest / 1.15)
+    axes.xaxis.set_major_locator(FixedLocator(TICKS))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_xlabel("weights remaining (%)")
+
+
+def _limits(axes: Axes, series: Mapping[str, list[Point]]) -> None:
+    """Cuts off what lies far below a good dense network."""
+    if "accuracy" not in axes.get_ylabel() or "without" in axes.get_ylabel():
+        return
+    means = [point.mean for points in series.values() for point in points]
+    if not means:
+        return
+    floor = max(means) - POINTS_BELOW_DENSE
+    if min(means) < floor:
+        axes.set_ylim(floor, max(means) + 0.05 * POINTS_BELOW_DENSE)
+
+
+def _base(name: str, names: Sequence[str]) -> str:
+    """Returns the arm that another one is a variant of, or its own name.
+
+    "constant, same sign" goes with "constant" if that is there, and
+    "large_final SC" with "large_final".
+    """
+    base = re.sub(r"(, .*| SC)$", "", name)
+    return base if base in names else name

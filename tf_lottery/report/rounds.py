@@ -1,0 +1,149 @@
+"""Rounds: what an experiment comes to over the fraction of weights remaining.
+
+A line of a figure is an arm, or several that are repetitions of one: "random
+reinit #1" and "#2" are drawn as "random reinit". Its points are rounds, each
+with a value a seed (and repetition).
+
+>>> line_of("random reinit #2"), line_of("one-shot")
+('random reinit', 'one-shot')
+"""
+
+import math
+import re
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from tf_lottery.report.summary import Line
+
+COLUMNS = 8
+"""Rounds in a table; the summary has them all."""
+
+
+class Point(NamedTuple):
+    """One round of a line.
+
+    Args:
+        remaining: Per cent of the weights, mean over the values.
+        values: One a seed and repetition.
+    """
+
+    remaining: float
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Of the values."""
+        return statistics.fmean(self.values)
+
+
+def accuracy_at_stop(line: Line) -> float:
+    """Returns the test accuracy at the lowest validation loss, in per cent."""
+    return 100 * line.test_accuracy_at_stop
+
+
+def stop_step(line: Line) -> float:
+    """Returns the step of the lowest validation loss."""
+    return line.stop_step
+
+
+def accuracy(line: Line) -> float:
+    """Returns the test accuracy at the end, in per cent."""
+    return 100 * line.test_accuracy
+
+
+def train_accuracy(line: Line) -> float:
+    """Returns the accuracy on the last batches trained on, in per cent."""
+    return 100 * line.train_accuracy
+
+
+def line_of(arm: str) -> str:
+    """Returns the name of the line that an arm is part of."""
+    return re.sub(r" #\d+$", "", arm)
+
+
+def untrained(lines: Iterable[Line]) -> bool:
+    """Returns whether nothing was trained after round 0."""
+    later = [line for line in lines if line.round]
+    return bool(later) and all(line.steps == 0 for line in later)
+
+
+def points(
+    lines: Iterable[Line],
+    arms: Iterable[str],
+    value: Callable[[Line], float],
+) -> dict[str, list[Point]]:
+    """Returns the points of each line, from all weights to few.
+
+    Args:
+        lines: Of the summary.
+        arms: In the order of the legend.
+        value: What to show of a training, NaN if it has none.
+    """
+    lines = list(lines)
+    found: dict[str, list[Point]] = {}
+    for name in dict.fromkeys(map(line_of, arms)):
+        rounds: dict[int, list[Line]] = {}
+        # Of a control, round 0 is the same training in every repetition.
+        seen = set()
+        for line in lines:
+            if line_of(line.arm) != name or math.isnan(value(line)):
+                continue
+            if line.round == 0 and line.seed in seen:
+                continue
+            seen.add(line.seed if line.round == 0 else None)
+            rounds.setdefault(line.round, []).append(line)
+        found[name] = [
+            Point(
+                100 * statistics.fmean(line.remaining for line in group),
+                tuple(value(line) for line in group),
+            )
+            for _, group in sorted(rounds.items())
+        ]
+    return found
+
+
+def table(
+    title: str, series: dict[str, list[Point]], digits: int
+) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
+    """Returns title, header and rows of a table of means.
+
+    The header has the per cent of weights remaining of the longest line; of
+    many rounds, a choice.
+    """
+    longest = max(series.values(), key=len, default=[])
+    count = min(COLUMNS, len(longest))
+    picks = sorted(
+        {
+            round(i * (len(longest) - 1) / max(1, count - 1))
+            for i in range(count)
+        }
+    )
+    header = ("arm", "runs", *(f"{longest[i].remaining:.3g} %" for i in picks))
+    rows = []
+    for name, line in series.items():
+        if not line:
+            continue
+        cells = [
+            f"{line[i].mean:,.{digits}f}" if i < len(line) else "–"
+            for i in picks
+        ]
+        rows.append((name, str(max(len(p.values) for p in line)), *cells))
+    return title, header, rows
+
+
+def tables(
+    lines: Sequence[Line], arms: Sequence[str]
+) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+    """Returns the tables of a run: title, header and rows of each."""
+    if untrained(lines):
+        title = "Test accuracy without training (%), by weights remaining"
+        return [table(title, points(lines, arms, accuracy), 2)]
+    at_stop = points(lines, arms, accuracy_at_stop)
+    steps = points(lines, arms, stop_step)
+    return [
+        table(
+            "Test accuracy at early stop (%), by weights remaining", at_stop, 2
+        ),
+        table("Early-stop iteration, by weights remaining", steps, 0),
+    ]
