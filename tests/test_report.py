@@ -156,7 +156,9 @@ def test_a_page_without_published_numbers(folder):
     plan["published"], plan["deviations"] = None, []
     (folder / "plan.json").write_text(json.dumps(plan))
     report = page.build(folder)
-    assert report.rows[0].paper is None
+    [table] = report.tables
+    paper = table.header.index("paper")
+    assert table.rows[0][paper] == "–"
     assert "Paper:" not in report.page.read_text()
 
 

@@ -144,7 +144,12 @@ def _dense(axes: Axes, series: Mapping[str, list[Point]]) -> None:
     dense = [points[0].mean for points in series.values() if points]
     if dense:
         axes.axhline(
-            float(np.mean(dense)), color="#666666", ls="--", lw=1, zorder=1
+            float(np.mean(dense)),
+            color="#666666",
+            ls="--",
+            lw=1,
+            zorder=1,
+            label="dense network",
         )
 
 
