@@ -15,7 +15,7 @@ RANKS = [
     ("checks", "seeds", "identity", "records", "draws"),
     ("criteria", "actions", "pruning"),
     ("store", "masks", "tickets"),
-    ("runs", "layers", "data.mnist_5k"),
+    ("runs", "layers", "data.mnist_5k", "data.folders"),
     ("variables", "data.images", "models.seeded", "report.summary"),
     ("models.lenet", "models.conv"),
     ("data.batches", "recipes"),

@@ -185,3 +185,47 @@ def test_a_download_that_fails_says_what_to_do(tmp_path, monkeypatch):
     monkeypatch.setattr(type(builder), "download_and_prepare", fail)
     with pytest.raises(DataError, match=r"reset by peer.*DATA = 'mnist_5k'"):
         images.load(Images("mnist"), str(tmp_path))
+
+
+def write_folder(root, shapes, classes=("cat", "dog")):
+    """An image folder; images of a class have a grey of their own."""
+    for split, count in (("train", 12), ("test", 4)):
+        for i, name in enumerate(classes):
+            folder = root / "animals" / split / name
+            folder.mkdir(parents=True)
+            for j in range(count):
+                shape = shapes[j % len(shapes)]
+                pixels = np.full(shape, 100 * i + j, np.uint8)
+                data = tf.io.encode_png(pixels).numpy()
+                (folder / f"{j}.png").write_bytes(data)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_image_folder_is_a_data_set(tmp_path, channels):
+    write_folder(tmp_path, [(8, 6, channels)])
+    arrays = images.load(Images("animals"), str(tmp_path))
+    assert arrays.images.shape == (32, 8, 6, channels)
+    assert arrays.sizes == {"train": 22, "validation": 2, "test": 8}
+    assert arrays.classes == 2
+    assert ((arrays.images[:, 0, 0, 0] >= 100) == arrays.labels).all()
+    again = images.load(Images("animals"), str(tmp_path))
+    assert again.fingerprint == arrays.fingerprint
+
+
+def test_an_image_folder_of_several_sizes_is_named(tmp_path):
+    write_folder(tmp_path, [(8, 6, 1), (6, 8, 1)])
+    with pytest.raises(DataError, match=r"images of 'animals' .*\(8, 6, 1\)"):
+        images.load(Images("animals"), str(tmp_path))
+
+
+def test_an_image_folder_is_not_streamed(tmp_path):
+    write_folder(tmp_path, [(8, 6, 1)])
+    with pytest.raises(DataError, match=r"stream = False .* 'animals'"):
+        Streamed(Images("animals", stream=True), str(tmp_path))
+
+
+def test_a_file_that_is_no_image_is_named(tmp_path):
+    write_folder(tmp_path, [(8, 6, 1)])
+    (tmp_path / "animals/train/cat/0.png").write_text("no image")
+    with pytest.raises(DataError, match=r"images in .*animals"):
+        images.load(Images("animals"), str(tmp_path))

@@ -91,6 +91,11 @@ class Streamed:
         self, images: images_lib.Images, data_dir: str | None = None
     ) -> None:
         self._builder = images_lib.prepared_builder(images.name, data_dir)
+        if isinstance(self._builder, tfds.folder_dataset.ImageFolder):
+            raise images_lib.DataError(
+                "expected Images.stream = False for an image folder, which "
+                f"is held in memory, received True for {images.name!r}"
+            )
         info = self._builder.info
         available = info.splits["train"].num_examples
         train = available - images.validation_size(available)

@@ -19,10 +19,11 @@ from dataclasses import dataclass
 
 import filelock
 import numpy as np
+import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tf_lottery import checks, seeds
-from tf_lottery.data import mnist_5k
+from tf_lottery.data import folders, mnist_5k
 
 SPLITS = ("train", "validation", "test")
 
@@ -37,7 +38,8 @@ class Images:
 
     Args:
         name: Of a TFDS data set of labelled images with the splits "train"
-            and "test"; "mnist_5k" needs no download.
+            and "test", or of an image folder (`data.folders`); "mnist_5k"
+            needs no download.
         validation: How many images of the training split to validate on,
             chosen at random once and for all seeds. None is 5,000, or a tenth
             of the split where that is less.
@@ -111,9 +113,19 @@ def load(images: Images, data_dir: str | None = None) -> ImageArrays:
     builder = prepared_builder(images.name, data_dir)
     image, label = {}, {}
     for split in ("train", "test"):
-        table = tfds.as_numpy(
-            builder.as_dataset(split=split, batch_size=-1, shuffle_files=False)
-        )
+        try:
+            table = tfds.as_numpy(
+                builder.as_dataset(
+                    split=split, batch_size=-1, shuffle_files=False
+                )
+            )
+        except (tf.errors.OpError, ValueError) as error:
+            # A file that is no image, or one of another size.
+            raise DataError(
+                f"expected the {split} images of {images.name!r} to be of "
+                f"shape {builder.info.features['image'].shape}: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
         image[split] = np.asarray(table["image"])
         label[split] = np.asarray(table["label"], np.int32)
     n = len(label["train"])
@@ -141,11 +153,20 @@ def prepared_builder(
         DataError: As for `load`.
     """
     try:
+        folder = folders.find(name, data_dir)
+    except tf.errors.OpError as error:
+        raise DataError(
+            f"expected images in the folder {name!r}: {error.message}"
+        ) from error
+    if folder is not None:
+        return folder
+    try:
         builder = tfds.builder(name, data_dir=data_dir)
     except Exception as error:  # by what is wrong with the name, any kind
         raise DataError(
             f"expected DATA to name a TFDS data set, such as 'mnist', "
-            f"'cifar10' or 'mnist_5k', received {name!r}: {error}"
+            f"'cifar10' or 'mnist_5k', or a folder with train/<class>/*.png "
+            f"and test/<class>/*.png in --data_dir, received {name!r}: {error}"
         ) from error
     if not builder.is_prepared():
         _prepare(builder)
