@@ -31,7 +31,7 @@ case "${1:-main}" in
   test)
     setup
     shift
-    exec "$VENV/bin/python" -m pytest "$@"
+    exec "$VENV/bin/python" -m pytest --numprocesses=auto "$@"
     ;;
   check)
     setup

@@ -76,13 +76,15 @@ def test_of_many_rounds_a_table_has_some_with_both_ends():
     series = {
         "a": [rounds.Point(100 * 0.8**k, (float(k),)) for k in range(25)],
         "b": [rounds.Point(100.0, (7.0,))],
+        "no rate": [rounds.Point(60.0, (5.0,))] * 25,
         "c": [],
     }
     _, header, rows = rounds.table("", series, 0)
     assert len(header) == 2 + rounds.COLUMNS
     assert rows[0][2] == "0" and rows[0][-1] == "24"
     assert rows[1] == ("b", "1", "7", *["–"] * (rounds.COLUMNS - 1))
-    assert len(rows) == 2
+    assert rows[2] == ("no rate", "1", *["–"] * rounds.COLUMNS)
+    assert len(rows) == 3
 
 
 def test_an_experiment_without_training_says_so():
@@ -93,10 +95,15 @@ def test_an_experiment_without_training_says_so():
     ]
     lines = lines_of(records)
     assert rounds.untrained(lines)
-    [(title, _, rows)] = rounds.tables(lines, ("a",))
+    [(title, header, rows)] = rounds.tables(lines, ("a",))
     assert "without training" in title
-    assert rows == [("a", "1", "97.00", "41.00", "86.00")]
-    assert list(curves.draw(lines, ("a",))) == ["accuracy"]
+    assert header == ("arm", "runs", "80 %", "51.2 %", "best")
+    assert rows == [("a", "1", "41.00", "86.00", "86.00")]
+    [(name, (figure, _))] = curves.draw(lines, ("a",)).items()
+    assert name == "accuracy"
+    untrained, dense = figure.axes[0].lines
+    assert untrained.get_ydata().tolist() == [41, 86]
+    assert dense.get_ydata()[0] == pytest.approx(97)
 
 
 def test_figures_run_from_all_weights_to_few_with_the_dense_network(lines):

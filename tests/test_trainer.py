@@ -37,7 +37,8 @@ def test_the_store_keeps_what_changed_and_gives_everything(
     trainer, ticket, monkeypatch
 ):
     first = trainer.train(RECIPE, ticket, 0)
-    arrays, _ = trainer.store.find(trainer.key(RECIPE, ticket, 0))
+    key = trainer.key(RECIPE, ticket, 0)
+    arrays, _ = trainer.store.find(key)
     assert arrays.keys() == {
         *("fc1/kernel", "fc1/bias", "output/kernel", "output/bias"),
     }
@@ -48,7 +49,7 @@ def test_the_store_keeps_what_changed_and_gives_everything(
     monkeypatch.setattr(training, "train", refuse)
     for again in (
         trainer.train(RECIPE, ticket, 0),
-        trainer.find(RECIPE, ticket, 0),
+        trainer.find(key, RECIPE, ticket),
     ):
         assert again.history == first.history
         assert again.state.keys() == ticket.arrays().keys()

@@ -227,7 +227,7 @@ class _Counting:
         del round
         self.count.asked += 1
         key = self.trainer.key(recipe, ticket, seed)
-        result = self.trainer.find(recipe, ticket, seed)
+        result = self.trainer.find(key, recipe, ticket)
         if key not in self.count.keys:
             self.count.keys[key] = result is not None
             if result is None:

@@ -142,9 +142,13 @@ def execute(
         # Neighbours differ in the seed: those of one seed start alike, and
         # would wait for each other.
         chains.sort(key=lambda chain: plan.experiment.arms.index(chain[0]))
-        command = worker_command(run)
+        count = min(WORKERS.value, len(chains))
         failures = workers.execute(
-            command, WORKERS.value, chains, display, run.folder / "workers"
+            worker_command(run, count),
+            count,
+            chains,
+            display,
+            run.folder / "workers",
         )
     if failures:
         raise UserError(
@@ -163,14 +167,15 @@ def take_share_of_cores() -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
-def worker_command(run: "Run") -> list[str]:
-    """Returns the command that starts a worker of this one."""
+def worker_command(run: "Run", count: int) -> list[str]:
+    """Returns the command that starts one of `count` workers."""
     command = [sys.executable, "-m", "tf_lottery.main"]
     for flag in (GIN_FILE, GIN_BINDINGS, IMPORT_MODULE):
         command += [f"--{flag.name}={value}" for value in flag.value]
-    for flag in (WORKDIR, DATA_DIR, STRATEGY, WORKERS):
+    for flag in (WORKDIR, DATA_DIR, STRATEGY):
         if flag.value is not None:
             command.append(f"--{flag.name}={flag.value}")
+    command.append(f"--{WORKERS.name}={count}")
     return [*command, f"--{WORKER.name}={run.folder}"]
 
 

@@ -69,10 +69,9 @@ class Trainer:
         )
 
     def find(
-        self, recipe: Recipe, ticket: Ticket, seed: int
+        self, key: str, recipe: Recipe, ticket: Ticket
     ) -> training.Result | None:
-        """Returns the training's result if it is in the store."""
-        key = self.key(recipe, ticket, seed)
+        """Returns the training of a key if it is in the store."""
         record = self.store.find(key)
         return _result(key, record, recipe, ticket) if record else None
 

@@ -9,7 +9,6 @@ import re
 from collections.abc import Mapping, Sequence
 
 import matplotlib
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
@@ -39,7 +38,9 @@ def draw(
         "seeds, and a band from the lowest to the highest. Dashed grey: the "
         "dense network."
     )
+    shown = lines
     if rounds.untrained(lines):
+        shown = rounds.later(lines)
         chosen = {
             "accuracy": (
                 rounds.accuracy,
@@ -74,14 +75,17 @@ def draw(
     drawn = {}
     with matplotlib.rc_context(STYLE):
         for name, (value, label, caption) in chosen.items():
-            series = rounds.points(lines, arms, value)
-            drawn[name] = (_figure(series, label), caption)
+            dense = rounds.dense(lines, value)
+            series = rounds.points(shown, arms, value)
+            drawn[name] = (_figure(series, dense, label), caption)
     return drawn
 
 
-def _figure(series: Mapping[str, list[Point]], label: str) -> Figure:
+def _figure(
+    series: Mapping[str, list[Point]], dense: float, label: str
+) -> Figure:
     """Draws lines in one panel, or variants of many in a second one."""
-    names = [name for name, points in series.items() if len(points) > 1]
+    names = [name for name, points in series.items() if points]
     plain = [name for name in names if _base(name, names) == name]
     variants = [name for name in names if name not in plain]
     panels = [names]
@@ -96,13 +100,20 @@ def _figure(series: Mapping[str, list[Point]], label: str) -> Figure:
             i = colours[base]
             dashed = base != name and len(panels) == 1
             _line(axes, series[name], name, i, dashed)
-        _dense(axes, series)
+        axes.axhline(
+            dense,
+            color="#666666",
+            ls="--",
+            lw=1,
+            zorder=1,
+            label="dense network",
+        )
         _descending(axes, [series[name] for name in shown])
     grid[0].set_ylabel(label)
     _limits(grid[0], series)
     handles, labels = grid[0].get_legend_handles_labels()
     if len(panels) > 1:
-        for axes, title in zip(grid, ("", "SC: signed constants"), strict=True):
+        for axes, title in zip(grid, ("", "variants"), strict=True):
             axes.set_title(title, fontsize=10)
     figure.legend(
         handles,
@@ -138,19 +149,6 @@ def _line(
         alpha=0.15,
         linewidth=0,
     )
-
-
-def _dense(axes: Axes, series: Mapping[str, list[Point]]) -> None:
-    dense = [points[0].mean for points in series.values() if points]
-    if dense:
-        axes.axhline(
-            float(np.mean(dense)),
-            color="#666666",
-            ls="--",
-            lw=1,
-            zorder=1,
-            label="dense network",
-        )
 
 
 def _descending(axes: Axes, lines: Sequence[Sequence[Point]]) -> None:

@@ -118,8 +118,9 @@ def _notes_on_rounds(plan: dict[str, Any]) -> list[str]:
     return [
         f"Data {plan['data']}, {recipe['steps']:,} iterations of "
         f"{recipe['batch_size']} images a training, evaluated every "
-        f"{recipe['eval_every']:,}; means over runs. Early stop is the "
-        "iteration of the lowest validation loss, found after the fact.",
+        f"{recipe['eval_every']:,}; means over runs. Round 0 is the dense "
+        "network. Early stop is the iteration of the lowest validation loss, "
+        "found after the fact.",
     ]
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from tf_lottery.report.summary import Line
 
-COLUMNS = 8
+COLUMNS = 6
 """Rounds in a table; the summary has them all."""
 
 
@@ -64,8 +64,23 @@ def line_of(arm: str) -> str:
 
 def untrained(lines: Iterable[Line]) -> bool:
     """Returns whether nothing was trained after round 0."""
-    later = [line for line in lines if line.round]
-    return bool(later) and all(line.steps == 0 for line in later)
+    steps = [line.steps for line in later(lines)]
+    return bool(steps) and not any(steps)
+
+
+def later(lines: Iterable[Line]) -> list[Line]:
+    """Returns the lines of all rounds but the dense one."""
+    return [line for line in lines if line.round]
+
+
+def dense(lines: Iterable[Line], value: Callable[[Line], float]) -> float:
+    """Returns the mean of a value over the dense networks, NaN of none."""
+    by_seed = {
+        line.seed: value(line)
+        for line in lines
+        if line.round == 0 and not math.isnan(value(line))
+    }
+    return statistics.fmean(by_seed.values()) if by_seed else math.nan
 
 
 def points(
@@ -104,12 +119,18 @@ def points(
 
 
 def table(
-    title: str, series: dict[str, list[Point]], digits: int
+    title: str, series: dict[str, list[Point]], digits: int, best: bool = False
 ) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
     """Returns title, header and rows of a table of means.
 
     The header has the per cent of weights remaining of the longest line; of
-    many rounds, a choice.
+    many rounds, a choice. A line that has another per cent there has a gap.
+
+    Args:
+        title: Of the table.
+        series: Points of each line.
+        digits: After the decimal point.
+        best: Whether the last column is the highest mean over all rounds.
     """
     longest = max(series.values(), key=len, default=[])
     count = min(COLUMNS, len(longest))
@@ -119,15 +140,23 @@ def table(
             for i in range(count)
         }
     )
-    header = ("arm", "runs", *(f"{longest[i].remaining:.3g} %" for i in picks))
+    shown = [longest[i].remaining for i in picks]
+    header = ("arm", "runs", *(f"{percent:.3g} %" for percent in shown))
+    if best:
+        header = (*header, "best")
     rows = []
     for name, line in series.items():
         if not line:
             continue
         cells = [
-            f"{line[i].mean:,.{digits}f}" if i < len(line) else "–"
-            for i in picks
+            f"{line[i].mean:,.{digits}f}"
+            if i < len(line)
+            and math.isclose(line[i].remaining, percent, rel_tol=0.05)
+            else "–"
+            for i, percent in zip(picks, shown, strict=True)
         ]
+        if best:
+            cells.append(f"{max(p.mean for p in line):,.{digits}f}")
         rows.append((name, str(max(len(p.values) for p in line)), *cells))
     return title, header, rows
 
@@ -138,7 +167,8 @@ def tables(
     """Returns the tables of a run: title, header and rows of each."""
     if untrained(lines):
         title = "Test accuracy without training (%), by weights remaining"
-        return [table(title, points(lines, arms, accuracy), 2)]
+        series = points(later(lines), arms, accuracy)
+        return [table(title, series, 2, best=True)]
     at_stop = points(lines, arms, accuracy_at_stop)
     steps = points(lines, arms, stop_step)
     return [
