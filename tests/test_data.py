@@ -198,6 +198,7 @@ def write_folder(root, shapes, classes=("cat", "dog")):
                 pixels = np.full(shape, 100 * i + j, np.uint8)
                 data = tf.io.encode_png(pixels).numpy()
                 (folder / f"{j}.png").write_bytes(data)
+            (folder / ".DS_Store").write_text("of the file manager")
 
 
 @pytest.mark.parametrize("channels", [1, 3])

@@ -1,5 +1,6 @@
 import dataclasses
 import functools
+import importlib
 
 import numpy as np
 import pytest
@@ -44,6 +45,24 @@ DIFFERENT = [
 def test_different_values_have_different_digests():
     digests = [identity.digest(value) for value in DIFFERENT]
     assert len(set(digests)) == len(DIFFERENT)
+
+
+def test_code_outside_the_package_is_part_of_the_digest(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    text = "def criterion(w_final):\n    return w_final ** {}\n"
+    digests = []
+    for power in (1, 2, 1):
+        name = f"my_criterion_{len(digests)}"
+        (tmp_path / f"{name}.py").write_text(text.format(power))
+        function = importlib.import_module(name).criterion
+        function.__module__ = name
+        canonical = identity.canonical(function)
+        assert canonical["name"] == f"{name}.criterion"
+        digests.append(canonical["source"])
+    assert digests[0] == digests[2] != digests[1]
+    assert identity.canonical(BernoulliMask) == {
+        "name": "tf_lottery.masks.BernoulliMask"
+    }
 
 
 def test_order_of_keys_and_memory_layout_do_not_matter():

@@ -224,6 +224,23 @@ def test_a_global_chain_can_empty_no_layer():
         assert sum(counts.values()) == expected
 
 
+def test_a_rehearsal_tries_every_arm_and_trains_none():
+    rules = {"good": {}, "bad": {"mask0": flat}}
+    engine = Engine()
+    with pytest.raises(InvalidValue, match="mask0 flat"):
+        lottery(rules).rehearse(engine)
+    lottery(rules, arms=("good",)).rehearse(engine)
+    lottery({"a": {"criterion": criteria.snip}}).rehearse(engine)
+    assert not engine.trained
+
+
+@pytest.mark.parametrize("kind", [{"one_shot": True}, {"untrained": True}])
+def test_a_control_of_what_is_not_trained_on_trains_nothing_aside(kind):
+    engine, _ = run({"control": actions.reinit_fresh, **kind})
+    assert None not in [round for *_, round in engine.trained]
+    assert len(engine.trained) == (1 if "untrained" in kind else 4)
+
+
 def flat(w_final):
     return w_final.ravel()
 
@@ -241,6 +258,7 @@ def not_a_number(w_final):
         ({"arm": {"control": flat}}, "mask1 flat at fc1"),
         ({"rates": (("fc", 0.2),)}, "none for output/kernel"),
         ({"rates": ((".", 0.2), ("conv", 0.1))}, "'conv', which matches none"),
+        ({"rates": ((".", 0.2), ("fc", 0.1))}, "'fc', which matches fc1"),
         ({"rates": ((".", 0.999999999),)}, "at least one weight of fc1"),
     ],
 )
@@ -249,7 +267,7 @@ def test_what_is_wrong_is_found_before_anything_is_trained(fields, message):
     engine = Engine()
     experiment = lottery({"arm": rule}, **fields)
     with pytest.raises(InvalidValue, match=message):
-        list(experiment.chain("arm", 0, engine))
+        experiment.rehearse(engine)
     assert not engine.trained
 
 

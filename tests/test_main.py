@@ -94,21 +94,47 @@ def test_gin_files_run(command, tmp_path, leaf):
     }
 
 
+# Learning rate, steps, and rates a round of convolutions.
+TICKETS_OF = {
+    "lenet": (1.2e-3, 50_000, None),
+    "conv2": (2e-4, 20_000, 0.1),
+    "conv4": (3e-4, 25_000, 0.1),
+    "conv6": (3e-4, 30_000, 0.15),
+}
+SUPERMASKS_OF = {"lenet": 100, "conv2": 100, "conv4": 50, "conv6": 20}
+
+
 @pytest.mark.parametrize("leaf", LEAVES, ids=name_of)
-def test_every_gin_file_makes_a_plan_for_its_network(leaf):
-    plan, config = main.read_plan([str(leaf)], [])
+def test_every_gin_file_is_the_papers_protocol(leaf):
+    plan, _ = main.read_plan([str(leaf)], [])
     gin.clear_config(clear_constants=True)
-    experiment = plan.experiment
-    model = experiment.recipe.new_model((32, 32, 3), 10, seed=0)
+    experiment, recipe = plan.experiment, plan.experiment.recipe
+    network = leaf.stem if leaf.stem.startswith("conv") else "lenet"
+    model = recipe.new_model((32, 32, 3), 10, seed=0)
+    assert model.name == network
+    assert recipe.images.name == ("mnist" if network == "lenet" else "cifar10")
+    optimizer = recipe.optimizer["config"]
     if isinstance(experiment, lottery.Lottery):
+        learning_rate, steps, rate = TICKETS_OF[network]
+        assert optimizer == {"learning_rate": learning_rate}
+        assert (recipe.steps, recipe.batch_size) == (steps, 60)
+        assert recipe.eval_every == 100
+        assert experiment.rounds == tuple(range(1, 25))
         paths = [layer.raw_kernel.path for layer in masked_layers(model)]
-        rates = pruning.rates_by_path(experiment.rates, paths)
-        assert all(0.1 <= rate <= 0.2 for rate in rates.values())
-    if plan.published:
+        for path, found in pruning.rates_by_path(
+            experiment.rates, paths
+        ).items():
+            by_kind = {"conv": rate, "fc": 0.2, "output": 0.1}
+            assert found == by_kind[path.split("/")[0].rstrip("123456")]
+    else:
+        learning_rate = SUPERMASKS_OF[network]
+        assert optimizer == {"learning_rate": learning_rate, "momentum": 0.9}
         assert plan.published.accuracy.keys() == set(experiment.arms)
-    comments = [x for x in leaf.read_text().splitlines() if x[:1] == "#"]
-    assert f"--gin_file={leaf.relative_to(ROOT)}" in " ".join(comments)
-    assert "NUMBERS" not in config
+        assert {"steps", "batch_size"} <= plan.published.protocol.keys()
+    text = leaf.read_text()
+    comments = " ".join(x for x in text.splitlines() if x[:1] == "#")
+    assert f"--gin_file={leaf.relative_to(ROOT)}" in comments
+    assert "_NUMBERS" not in text
 
 
 def test_plans_have_names_of_their_own():
@@ -305,9 +331,11 @@ WRONG = {
     ],
 )
 def test_what_is_wrong_in_rounds_is_named(command, tmp_path, binding, expected):
-    status, out, err = command(TICKETS, SMOKE, bindings=[binding])
+    # Whoever would run the chains, it is found before them, and said once.
+    status, out, err = command(TICKETS, SMOKE, bindings=[binding], workers=2)
     assert status == 2
     assert re.search(expected, err), err
+    assert not (tmp_path / "runs").exists()
     assert err.count("error:") == 1
     assert "Traceback" not in err + out
     assert not any((tmp_path / "store").glob("*/result.*"))

@@ -74,6 +74,6 @@ def test_rounds_are_told_apart_and_chains_share_the_screen(clock):
     for words in (
         "[1/2] a, seed 0  1,000/1,000  200",
         "a, seed 0, round 3",
-        "b",
+        "[2/2] b, seed 0",
     ):
         assert words in text

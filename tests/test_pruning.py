@@ -59,24 +59,32 @@ def test_counts_are_exact_in_every_layer_and_round(net):
         assert {p: int(m.sum()) for p, m in masks.items()} == expected
 
 
-# papers.md has per cent of weights remaining after k rounds, by arithmetic.
-@pytest.mark.parametrize(
-    "net, rounds, percent",
-    [
-        ("lenet", 1, 80.04),
-        ("lenet", 7, 21.07),
-        ("lenet", 10, 10.83),
-        ("lenet", 24, 0.50),
-        ("lenet", 30, 0.14),
-        ("conv2", 3, 51.41),
-        ("conv4", 3, 53.55),
-        ("conv6", 3, 56.39),
-    ],
-)
-def test_the_ladder_of_the_papers(net, rounds, percent):
-    *_, masks = chain(*NETS[net], rounds)
-    remaining = pruning.remaining(masks)
-    assert 100 * remaining["all"] == pytest.approx(percent, abs=0.01)
+# Per cent of weights remaining after 1, 2, ..., 24 rounds, by arithmetic: the
+# x axes of both papers' figures.
+LADDER = {
+    "lenet": "80.04 64.06 51.28 41.05 32.87 26.32 21.07 16.88 13.52 10.83 8.68 "
+    "6.95 5.57 4.47 3.58 2.87 2.31 1.85 1.49 1.19 .96 .77 .62 .50",
+    "conv2": "80.10 64.16 51.41 41.20 33.02 26.47 21.23 17.03 13.66 10.97 8.81 "
+    "7.08 5.69 4.57 3.68 2.97 2.39 1.93 1.56 1.26 1.02 .83 .67 .54",
+    "conv4": "81.08 65.84 53.55 43.63 35.61 29.13 23.88 19.62 16.16 13.35 "
+    "11.06 9.18 7.65 6.40 5.37 4.51 3.81 3.23 2.75 2.34 2.01 1.72 1.49 1.28",
+    "conv6": "82.54 68.20 56.39 46.68 38.67 32.07 26.61 22.11 18.38 15.29 "
+    "12.74 10.62 8.86 7.39 6.18 5.17 4.32 3.62 3.03 2.54 2.13 1.79 1.51 1.27",
+}
+
+
+@pytest.mark.parametrize("net", LADDER)
+def test_the_ladder_of_the_papers(net):
+    sizes, rates = NETS[net]
+    by_path = pruning.rates_by_path(rates, list(sizes))
+    left = dict(sizes)
+    found = []
+    for _ in LADDER[net].split():
+        for path, rate in by_path.items():
+            left[path] -= int(rate * left[path] + 1e-6)
+        found.append(100 * sum(left.values()) / sum(sizes.values()))
+    expected = [float(percent) for percent in LADDER[net].split()]
+    assert found == pytest.approx(expected, abs=0.011)
 
 
 def test_lenet_after_five_ten_and_twenty_four_rounds():
@@ -153,6 +161,14 @@ def test_global_scope_compares_layers_and_leaves_each_a_weight():
     assert after["a"].tolist() == [False] + [True] * 9
 
 
+def test_scores_may_be_whole_numbers():
+    scores = {"a": np.arange(10), "b": np.arange(10) - 100}
+    masks = {path: np.ones(10, bool) for path in scores}
+    rates = {"a": 0.5, "b": 0.5}
+    after = pruning.prune(scores, masks, rates, generator(), "global")
+    assert after["b"].tolist() == [False] * 9 + [True]
+
+
 def test_ties_are_broken_by_the_seed_and_at_random():
     scores, masks = {"a": np.zeros(1000)}, {"a": np.ones(1000, bool)}
     one, two = (
@@ -190,8 +206,18 @@ def test_the_first_pattern_that_matches_counts():
 
 
 def test_a_pattern_that_matches_nothing_is_named():
-    with pytest.raises(InvalidValue, match=r"fc1/kernel, received 'conv'"):
+    with pytest.raises(InvalidValue, match="received 'conv', which matches no"):
         pruning.rates_by_path((("conv", 0.1), ("fc", 0.2)), ["fc1/kernel"])
+
+
+def test_a_pattern_that_comes_too_late_is_named():
+    with pytest.raises(InvalidValue, match="received 'fc1', which matches fc1"):
+        pruning.rates_by_path((("fc", 0.2), ("fc1", 0.5)), ["fc1", "fc2"])
+
+
+def test_a_network_without_masks_is_named():
+    with pytest.raises(InvalidValue, match=r"masked layers \(tf_lottery"):
+        pruning.rates_by_path((("fc", 0.2),), [])
 
 
 def test_a_layer_that_no_pattern_covers_is_named():

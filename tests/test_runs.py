@@ -18,6 +18,18 @@ def test_rows_come_back_bit_for_bit(tmp_path):
     assert read_records(tmp_path / "run") == rows
 
 
+def test_another_value_of_the_same_row_is_an_error(tmp_path):
+    run = Run(tmp_path / "run")
+    run.append([record(1, 0.5), record(2, 0.25)])
+    with pytest.raises(StorageError, match=r"step 2 to be 0.25.*received 0.75"):
+        run.append([record(1, 0.5), record(2, 0.75)])
+    assert len(read_records(tmp_path / "run")) == 2
+    # How long it took is no result.
+    seconds = record(2, 9.0)._replace(split="train", metric="seconds")
+    run.append([seconds])
+    run.append([seconds._replace(value=8.0)])
+
+
 def test_two_processes_write_each_row_once(tmp_path):
     one, two = Run(tmp_path / "run"), Run(tmp_path / "run")
     rows = [record(i) for i in range(6)]

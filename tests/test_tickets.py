@@ -142,6 +142,21 @@ def test_tickets_that_start_the_same_training_have_equal_arrays():
         assert np.array_equal(array, other.arrays()[path])
 
 
+def test_numbers_that_nobody_looks_at_may_be_nan():
+    def same_sign(w_init, w_final):
+        with np.errstate(invalid="ignore"):
+            return np.maximum(0, w_init * w_final / abs(w_init))  # 0 / 0
+
+    def zero_by_division(w_init, mask):
+        return np.where(mask, w_init, np.nan)
+
+    one = after(Forgetting())
+    rule = Forgetting(criterion=same_sign, mask1=zero_by_division)
+    two = after(rule, 0.4, start=one)
+    assert two.masks[PATH].sum() == 2
+    assert not np.isnan(two.arrays()[PATH]).any()
+
+
 def wrong_shape(w_final):
     return w_final.ravel()
 

@@ -7,6 +7,7 @@ import pytest
 import tensorflow as tf
 
 from tf_lottery import steps, training
+from tf_lottery.checks import InvalidValue
 from tf_lottery.data.batches import Resident, Streamed
 from tf_lottery.data.images import Images
 from tf_lottery.layers import MaskedConv2D
@@ -316,6 +317,47 @@ def test_programs_that_trained_before_give_the_same_bits(source, optimizer):
     alone = train(r, ticket, 0, source)
     assert again.history == alone.history != other.history
     assert largest_difference(again.state, alone.state) == 0
+
+
+class WithDropout(LeNet):
+    """A network with random numbers of its own."""
+
+    def __call__(self, input_shape, classes, kernel_mask, seed):
+        lenet = super().__call__(input_shape, classes, kernel_mask, seed)
+        x = lenet.get_layer("fc2").output
+        x = keras.layers.Dropout(0.5, seed=seed)(x)
+        return keras.Model(lenet.input, lenet.get_layer("output")(x))
+
+
+def test_dropout_draws_the_same_whatever_was_trained_before(source):
+    r = recipe(model=WithDropout((20, 10)))
+    ticket = ticket_of(r, source)
+    programs = training.Programs(r, source, None, 0)
+    first = train(r, ticket, 0, source, programs=programs)
+    again = train(r, ticket, 0, source, programs=programs)
+    assert again.history == first.history
+    memory = Memory()
+    train(r, ticket, 0, source, programs=programs, checkpoint=memory)
+    resumed = train(
+        r,
+        ticket,
+        0,
+        source,
+        programs=programs,
+        checkpoint=Memory(memory.saved[1]),
+    )
+    assert resumed.history == first.history
+
+
+@pytest.mark.parametrize(
+    "images, message", [(9999, "at least 9999 .* 3600"), (None, "streamed")]
+)
+def test_a_gradient_that_cannot_be_had(source, images, message, data_dir):
+    r = recipe()
+    there = source if images else Streamed(Images("mnist_5k"), data_dir)
+    programs = training.Programs(r, there, None, 0)
+    with pytest.raises(InvalidValue, match=message):
+        programs.gradient(ticket_of(r, source), images or 10)
 
 
 def test_a_ticket_taken_at_a_step_goes_on_with_the_batches_from_there(source):

@@ -24,8 +24,8 @@ and zeros accumulate over rounds, as in the code of Zhou et al. 2019. "Text"
 and "code" below are that paper's.
 
 References:
-    Zhou et al. 2019, "Deconstructing Lottery Tickets", sections 3 (mask-0)
-    and 4 (mask-1 actions), figures 4 and 5.
+    Zhou et al. 2019, "Deconstructing Lottery Tickets", sections 3 (mask-1)
+    and 4 (mask-0 actions), figures 4 and 5.
 """
 
 import numpy as np
@@ -131,7 +131,7 @@ def signed_constant(w_init: np.ndarray) -> np.ndarray:
     included. A weight of exactly zero stays zero.
 
     References:
-        Zhou et al. 2019, section 4, "constant, same sign", and section 5.
+        Zhou et al. 2019, section 3, "constant, same sign", and section 5.
     """
     return (np.sign(w_init) * np.std(w_init)).astype(w_init.dtype)
 

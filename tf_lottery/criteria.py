@@ -72,10 +72,10 @@ def large_init_large_final(
 
 
 def large_init_large_final_by_value(
-    w_init: np.ndarray, w_final: np.ndarray
+    w_init: np.ndarray, w_final: np.ndarray, alpha: float = 1.0
 ) -> np.ndarray:
-    """Returns `min(|w_init|, |w_final|)`: the text's factor alpha at 1."""
-    return np.minimum(np.abs(w_init), np.abs(w_final))
+    """Returns `min(alpha |w_init|, |w_final|)`, as the text has it."""
+    return np.minimum(alpha * np.abs(w_init), np.abs(w_final))
 
 
 def small_init_small_final(
@@ -90,10 +90,10 @@ def small_init_small_final(
 
 
 def small_init_small_final_by_value(
-    w_init: np.ndarray, w_final: np.ndarray
+    w_init: np.ndarray, w_final: np.ndarray, alpha: float = 1.0
 ) -> np.ndarray:
-    """Returns `-max(|w_init|, |w_final|)`: the text's factor alpha at 1."""
-    return -np.maximum(np.abs(w_init), np.abs(w_final))
+    """Returns `-max(alpha |w_init|, |w_final|)`, as the text has it."""
+    return -np.maximum(alpha * np.abs(w_init), np.abs(w_final))
 
 
 def magnitude_increase(w_init: np.ndarray, w_final: np.ndarray) -> np.ndarray:

@@ -40,10 +40,12 @@ def start(
 
     Raises:
         DataError: The images are not to be had.
+        InvalidValue: The experiment would fail later.
         StorageError: The folder cannot be written.
     """
     experiment, published = plan.experiment, plan.published
     recipe = experiment.recipe
+    experiment.rehearse(_Counting(trainer))
     key = identity.digest(
         [FORMAT, plan, trainer.source(recipe.images).fingerprint]
     )
@@ -188,6 +190,7 @@ def count(plan: Plan, trainer: Trainer) -> Count:
     the same trainings as they will when it is real.
     """
     counting = _Counting(trainer)
+    plan.experiment.rehearse(counting)
     total = counting.count
     for arm, seed in plan.chains():
         before = total.asked, len(total.keys) - total.stored

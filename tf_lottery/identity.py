@@ -3,8 +3,10 @@
 Values are written out in one canonical form, and the form is hashed: equal
 values have equal hashes in every process, on every machine. Functions and
 classes stand for themselves by name, dataclasses by name and fields, arrays
-by their contents. A field that is None is left out: a new option that is off
-by absence moves no hash.
+by their contents. Of code outside this package, the text of its module goes
+in, too: it has no version that says when it came to mean something else. A
+field that is None is left out: a new option that is off by absence moves no
+hash.
 
 >>> digest({"rate": 0.2, "rounds": 3}) == digest({"rounds": 3, "rate": 0.2})
 True
@@ -15,7 +17,9 @@ False
 import dataclasses
 import functools
 import hashlib
+import inspect
 import json
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,20 +60,34 @@ def canonical(value: Any) -> Any:
     if isinstance(value, functools.partial):
         if value.args:
             raise TypeError(f"expected keywords only, received {value!r}")
-        return {"call": _name(value.func), **canonical(value.keywords)}
+        call = {"call": _name(value.func), **_source(value.func)}
+        return {**call, **canonical(value.keywords)}
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {
             field.name: canonical(getattr(value, field.name))
             for field in dataclasses.fields(value)
             if getattr(value, field.name) is not None
         }
-        return {"call": _name(type(value)), **fields}
+        return {"call": _name(type(value)), **_source(type(value)), **fields}
     if callable(value):
-        return {"name": _name(value)}
+        return {"name": _name(value), **_source(value)}
     raise TypeError(
         "expected plain values, functions, dataclasses and arrays, received "
         f"{value!r}"
     )
+
+
+def _source(function: Any) -> dict[str, str]:
+    """Returns the hash of the module's text, of code outside this package."""
+    module = sys.modules.get(function.__module__)
+    own = __name__.partition(".")[0]
+    if module is None or function.__module__.partition(".")[0] == own:
+        return {}
+    try:
+        text = inspect.getsource(module)
+    except (OSError, TypeError):  # typed in, or compiled
+        return {}
+    return {"source": hashlib.sha256(text.encode()).hexdigest()}
 
 
 def _name(function: Any) -> str:

@@ -19,7 +19,7 @@ import re
 import shlex
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from absl import app, flags, logging
 
@@ -88,8 +88,14 @@ def main(argv: list[str]) -> None:
             "expected --gin_file, such as --gin_file=gin/supermask.gin"
         )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    channel = None
     if WORKER.value:
+        from tf_lottery import workers
+
+        channel = workers.claim_output()
         take_share_of_cores()
+    if WORKERS.value > 1:
+        share_gpus()
     plan, config = read_plan(GIN_FILE.value, GIN_BINDINGS.value)
 
     import tensorflow as tf
@@ -110,8 +116,8 @@ def main(argv: list[str]) -> None:
         ),
         data_dir=DATA_DIR.value,
     )
-    if WORKER.value:
-        serve(plan, trainer, Run(WORKER.value))
+    if channel:
+        serve(channel, plan, trainer, Run(WORKER.value))
     elif DRY_RUN.value:
         print_count(plan, trainer, console)
     else:
@@ -167,6 +173,14 @@ def take_share_of_cores() -> None:
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
 
+def share_gpus() -> None:
+    """Lets several processes use a GPU: each takes what it needs, not all."""
+    import tensorflow as tf
+
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+
+
 def worker_command(run: "Run", count: int) -> list[str]:
     """Returns the command that starts one of `count` workers."""
     command = [sys.executable, "-m", "tf_lottery.main"]
@@ -179,14 +193,16 @@ def worker_command(run: "Run", count: int) -> list[str]:
     return [*command, f"--{WORKER.name}={run.folder}"]
 
 
-def serve(plan: "Plan", trainer: "Trainer", run: "Run") -> None:
+def serve(
+    channel: IO[str], plan: "Plan", trainer: "Trainer", run: "Run"
+) -> None:
     """Runs the chains that the command which started this one asks for."""
     from tf_lottery import execution, workers
 
     def one(chain: tuple[str, int], watcher: Any) -> None:
         execution.execute(plan, trainer, run, [chain], lambda *_: watcher)
 
-    workers.serve(one, _expected_errors())
+    workers.serve(channel, one)
 
 
 def read_plan(files: list[str], bindings: list[str]) -> "tuple[Plan, str]":

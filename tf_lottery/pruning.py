@@ -71,26 +71,28 @@ def rates_by_path(
     Raises:
         InvalidValue: A pattern matches no path, or a path no pattern.
     """
+    if not paths:
+        raise InvalidValue(
+            "expected a network with masked layers (tf_lottery.layers), "
+            "received one without"
+        )
     found: dict[str, float | None] = {}
-    used = set()
-    for path in paths:
-        for pattern, rate in rates:
-            if re.search(pattern, path):
-                used.add(pattern)
-                found.setdefault(path, rate)
-    for pattern, _ in rates:
-        if pattern not in used:
+    for pattern, rate in rates:
+        matched = [path for path in paths if re.search(pattern, path)]
+        if found.keys() >= set(matched):
             raise InvalidValue(
                 "expected every pattern of RATES to match one of "
-                f"{', '.join(paths)}, received {pattern!r}, which matches none"
+                f"{', '.join(paths)} that none before it does, received "
+                f"{pattern!r}, which matches {', '.join(matched) or 'none'}"
             )
+        found = {**dict.fromkeys(matched, rate), **found}
     for path in paths:
         if path not in found:
             raise InvalidValue(
                 f"expected a pattern of RATES for every layer, received none "
                 f"for {path}; a rate of None leaves a layer dense"
             )
-    return found
+    return {path: found[path] for path in paths}
 
 
 def after_rounds(rates: Rates, rounds: int) -> Rates:
@@ -160,10 +162,12 @@ def _prune_together(
 ) -> None:
     """Prunes some layers, in place, as if they were one."""
     values = np.concatenate([scores[path][masks[path]] for path in paths])
+    if values.dtype.kind in "iu":
+        values = values.astype(np.float64)
     count = int(_one_rate(rates, paths) * values.size + 1e-6)
     ends = np.cumsum([int(masks[path].sum()) for path in paths])
     if count > values.size - len(paths):
-        _expect_survivor(paths[0], False)
+        _expect_survivor(" and ".join(paths), False)
     while True:
         kept = ~_lowest(values, count, generator)
         parts = np.split(kept, ends[:-1])
@@ -209,5 +213,6 @@ def _expect_survivor(path: str, there: bool) -> None:
     if not there:
         raise InvalidValue(
             f"expected at least one weight of {path} to be left, and this "
-            "round would prune them all; stop at an earlier round"
+            "round would prune them all. Stop at an earlier one, or choose "
+            "another rate or criterion"
         )

@@ -19,6 +19,7 @@ processes work on, has each row once.
 import csv
 import io
 import json
+import math
 import os
 import pathlib
 import urllib.parse
@@ -29,7 +30,7 @@ import filelock
 import numpy as np
 
 from tf_lottery.records import Picture, Record
-from tf_lottery.store import storing, write_atomically
+from tf_lottery.store import StorageError, storing, write_atomically
 
 METRICS_HEADER = ",".join(Record._fields)
 
@@ -46,7 +47,8 @@ class Run:
 
     def __init__(self, folder: str | os.PathLike) -> None:
         self.folder = pathlib.Path(folder)
-        self._last: dict[tuple, int] = {}  # step of each series
+        # Of each series, its latest step and the value there.
+        self._last: dict[tuple, tuple[int, float]] = {}
         self._read_to = 0
         with storing(self.folder):
             (self.folder / "pictures").mkdir(parents=True, exist_ok=True)
@@ -94,10 +96,20 @@ class Run:
         self._note(_parse(whole.decode()))
 
     def _is_new(self, record: Record) -> bool:
-        return record.step > self._last.get(_series(record), -1)
+        step, value = self._last.get(_series(record), (-1, math.nan))
+        same = record.value == value or math.isnan(record.value)
+        if record.step == step and not same and record.metric != "seconds":
+            raise StorageError(
+                f"expected {record.metric} of {record.arm!r}, seed "
+                f"{record.seed}, round {record.round}, step {step} to be "
+                f"{value}, as in {self.folder}, received {record.value}: "
+                "something changed that the configuration does not say. Give "
+                "the run another Plan.name, or remove that folder"
+            )
+        return record.step > step
 
     def _note(self, records: Iterable[Record]) -> None:
-        self._last.update((_series(r), r.step) for r in records)
+        self._last.update((_series(r), (r.step, r.value)) for r in records)
 
     def save_picture(self, picture: Picture) -> None:
         """Writes the arrays of one arm and seed."""

@@ -51,7 +51,7 @@ class Ticket:
         """The masks by kernel path, True = kept.
 
         Raises:
-            ValueError: The masks are learned, and so not part of a ticket.
+            InvalidValue: The masks are learned, and so not part of a ticket.
         """
         return self._of_masks("value")
 
@@ -93,7 +93,7 @@ class Ticket:
         try:
             return {p: self.state[f"{p}_mask/{name}"] for p in self.weights}
         except KeyError as error:
-            raise ValueError(
+            raise InvalidValue(
                 "expected a ticket of a model with fixed masks, received one "
                 f"without {error}"
             ) from error
@@ -178,7 +178,7 @@ def forget(
             "criterion",
             forgetting.criterion,
             path,
-            w_init.shape,
+            ticket.masks[path],
             _seen_by_criterion(path, ticket, trained, known),
         )
         for path, w_init in ticket.weights.items()
@@ -199,7 +199,8 @@ def forget(
         )
         for which, action in (("1", forgetting.mask1), ("0", forgetting.mask0)):
             seen["generator"] = functools.partial(known.generator, which, path)
-            values = _call(f"mask{which}", action, path, w_init.shape, seen)
+            used = after[path] if which == "1" else pruned
+            values = _call(f"mask{which}", action, path, used, seen)
             values = values.astype(w_init.dtype)
             if which == "1":
                 weights[path] = values
@@ -267,19 +268,27 @@ def _call(
     role: str,
     function: Function,
     path: str,
-    shape: tuple[int, ...],
+    used: np.ndarray,
     seen: Seen,
 ) -> np.ndarray:
-    """Calls a function of a rule with what it names, and checks the result."""
+    """Calls a function of a rule with what it names, and checks the result.
+
+    Args:
+        role: Of the function.
+        function: Of the rule.
+        path: Of the kernel.
+        used: Where the result is looked at.
+        seen: What it may name.
+    """
     named = {n: seen[n]() for n in _names(role, function, tuple(seen))}
     result = np.asarray(function(**named))
     what = f"the {role} {_say(function)} at {path}"
-    if result.shape != shape:
+    if result.shape != used.shape:
         raise InvalidValue(
-            f"expected {what} to return shape {shape}, that of the kernel, "
-            f"received shape {result.shape}"
+            f"expected {what} to return shape {used.shape}, that of the "
+            f"kernel, received shape {result.shape}"
         )
-    if result.dtype.kind not in "fiub" or np.isnan(result).any():
+    if result.dtype.kind not in "fiub" or np.isnan(result[used]).any():
         raise InvalidValue(
             f"expected {what} to return numbers, received "
             + ("NaN" if result.dtype.kind == "f" else str(result.dtype))

@@ -133,9 +133,14 @@ class Programs:
             self.optimizer = recipe.new_optimizer()
             self.optimizer.build(self.model.trainable_variables)
         self._source, self._seed = source, seed
-        self._first = [
-            keras.ops.convert_to_numpy(v) for v in self.optimizer.variables
+        # The state of dropout's random numbers is among no model's weights.
+        weights = {id(v) for v in self.model.weights}
+        others = [v for v in self.model.variables if id(v) not in weights]
+        self.extras: list[keras.Variable] = [
+            *self.optimizer.variables,
+            *others,
         ]
+        self._first = [keras.ops.convert_to_numpy(v) for v in self.extras]
         jit = steps.compiles_well(self.model, strategy)
         self.run: steps.Run = steps.runner(
             recipe, self.model, self.optimizer, source, strategy, jit, seed
@@ -151,9 +156,7 @@ class Programs:
             ValueError: The ticket does not fit the model.
         """
         load_state(self.model, ticket.arrays())
-        for variable, value in zip(
-            self.optimizer.variables, self._first, strict=True
-        ):
+        for variable, value in zip(self.extras, self._first, strict=True):
             variable.assign(value)
 
     def gradient(self, ticket: Ticket, images: int) -> dict[str, np.ndarray]:
@@ -165,12 +168,19 @@ class Programs:
                 seed's order.
 
         Raises:
-            ValueError: As for `load`, or the images are streamed.
+            InvalidValue: The images are streamed, or too few.
+            ValueError: As for `load`.
         """
         if not isinstance(self._source, Resident):
-            raise ValueError(
+            raise InvalidValue(
                 "expected images in memory for a gradient, received streamed "
                 "ones (Images.stream)"
+            )
+        if images > self._source.sizes["train"]:
+            raise InvalidValue(
+                f"expected at least {images} training images for a gradient "
+                "(Lottery.gradient_images), received "
+                f"{self._source.sizes['train']}"
             )
         self.load(ticket)
         kernels = [layer.raw_kernel for layer in masked_layers(self.model)]
@@ -282,11 +292,12 @@ def estimate(
     programs = Programs(recipe, source, strategy, seed=0)
     count = min(50, recipe.eval_every)
     per_step = _seconds(lambda: programs.run(0, count)) / count
-    evaluations = recipe.steps / recipe.eval_every + 2
+    todo = recipe.steps - (recipe.first_step or 0)
+    evaluations = todo / recipe.eval_every + 2
     per_evaluation = _seconds(
         lambda: (programs.measure("validation"), programs.measure("test"))
     )
-    return recipe.steps * per_step + evaluations * per_evaluation
+    return todo * per_step + evaluations * per_evaluation
 
 
 def _seconds(work: Callable[[], object]) -> float:
@@ -363,13 +374,13 @@ def _check_batch_size(
 
 def _dump(programs: Programs) -> dict[str, np.ndarray]:
     arrays = read_state(programs.model)
-    for i, variable in enumerate(programs.optimizer.variables):
+    for i, variable in enumerate(programs.extras):
         arrays[f"optimizer/{i}"] = keras.ops.convert_to_numpy(variable)
     return arrays
 
 
 def _load(programs: Programs, arrays: Arrays) -> None:
     state = dict(arrays)
-    for i, variable in enumerate(programs.optimizer.variables):
+    for i, variable in enumerate(programs.extras):
         variable.assign(state.pop(f"optimizer/{i}"))
     load_state(programs.model, state)

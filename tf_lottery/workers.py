@@ -14,6 +14,7 @@ import pathlib
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -22,6 +23,8 @@ from tf_lottery.progress import Display
 from tf_lottery.training import Report
 
 Chain = tuple[str, int]
+
+SECONDS_TO_DIE = 10.0
 
 
 def execute(
@@ -91,80 +94,107 @@ def _lead(
     display: Display,
     log: pathlib.Path,
 ) -> None:
-    """Starts a worker and hands it chains until none is left."""
-    with (
-        open(log, "ab") as errors,
-        subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-        ) as process,
-    ):
-        work.processes.append(process)
-        assert process.stdin is not None and process.stdout is not None
-        for arm, seed in work:
+    """Runs chains in a worker until none is left; a new one for one that died.
+
+    One that dies before it says anything would do so again: then this slot
+    gives up, and leaves the chains to the others.
+    """
+    worker = None
+    for arm, seed in work:
+        try:
+            if worker is None or worker.process.poll() is not None:
+                worker = _Worker(command, log)
+                work.processes.append(worker.process)
             with work.lock:
                 watcher = display.chain(arm, seed, slot)
-            trouble = _run(process.stdin, process.stdout, arm, seed, watcher)
-            if trouble is None:
-                continue
-            if died := not trouble:
-                status = process.wait()
-                trouble = f"the worker ended with status {status}, see {log}"
+            trouble = worker.run(arm, seed, watcher)
+        except Exception as error:  # whatever it is, the chain is not done
+            trouble = repr(error)
+        if trouble:
             sentence = f"{arm}, seed {seed}: {trouble}"
             work.failures.append(sentence)
             display.say(f"not finished: {sentence}")
-            if died:
-                return
-
-
-def _run(
-    to: IO[str], back: IO[str], arm: str, seed: int, watcher: Any
-) -> str | None:
-    """Returns None when a chain is done, or what is wrong; "" is a death."""
-    try:
-        to.write(json.dumps([arm, seed]) + "\n")
-        to.flush()
-    except OSError:
-        return ""
-    for line in back:
-        try:
-            what, content = json.loads(line)
-        except ValueError:  # its last words, cut off
+        if worker is None or not worker.spoke:
             break
-        if what == "show":
-            round, step, steps, loss, accuracy = content
-            watcher.show(round, Report(step, steps, loss, accuracy, []))
-        elif what == "say":
-            watcher.say(content)
-        elif what == "done":
-            return None
-        elif what == "failed":
-            return content
-    return ""
+    if worker is not None:
+        worker.process.stdin.close()
+        worker.process.wait()
 
 
-def serve(
-    run: Callable[[Chain, Any], None], expected: tuple[type[Exception], ...]
-) -> None:
+class _Worker:
+    """A worker's process, as the one who leads it sees it."""
+
+    def __init__(self, command: Sequence[str], log: pathlib.Path) -> None:
+        self._log = log
+        self.spoke = False
+        with open(log, "ab") as errors:
+            self.process: Any = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+            )
+
+    def run(self, arm: str, seed: int, watcher: Any) -> str | None:
+        """Returns None when a chain is done, or what is wrong."""
+        try:
+            self.process.stdin.write(json.dumps([arm, seed]) + "\n")
+            self.process.stdin.flush()
+        except OSError:
+            return self._death()
+        for line in self.process.stdout:
+            try:
+                what, content = json.loads(line)
+            except (ValueError, TypeError):  # its last words, cut off
+                break
+            self.spoke = True
+            if what == "show":
+                round, step, steps, loss, accuracy = content
+                watcher.show(round, Report(step, steps, loss, accuracy, []))
+            elif what == "say":
+                watcher.say(content)
+            elif what == "done":
+                return None
+            elif what == "failed":
+                return content
+        return self._death()
+
+    def _death(self) -> str:
+        try:
+            status = self.process.wait(timeout=SECONDS_TO_DIE)
+        except subprocess.TimeoutExpired:  # it only lost its speech
+            self.process.kill()
+            status = self.process.wait()
+        self.process.stdout.close()
+        return f"the worker ended with status {status}, see {self._log}"
+
+
+def claim_output() -> IO[str]:
+    """Returns this worker's channel to the one who leads it.
+
+    What else is printed, by whatever library, goes to standard error.
+    """
+    channel = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    return channel
+
+
+def serve(channel: IO[str], run: Callable[[Chain, Any], None]) -> None:
     """Runs the chains that standard input names: the worker's side.
 
     Args:
+        channel: Of `claim_output`.
         run: Runs a chain, and tells the watcher that is given with it.
-        expected: Errors that end a chain and not the worker.
     """
-    # Only these lines may go to standard output, whatever libraries print.
-    channel = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
     watcher = _Sender(channel)
     for line in sys.stdin:
         arm, seed = json.loads(line)
         try:
             run((arm, seed), watcher)
-        except expected as error:
-            watcher.send("failed", str(error))
+        except Exception as error:  # ends the chain, not the worker
+            traceback.print_exc()
+            watcher.send("failed", str(error) or repr(error))
         else:
             watcher.send("done", None)
 

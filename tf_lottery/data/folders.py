@@ -15,6 +15,8 @@ import pathlib
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
+SUFFIXES = (".png", ".jpg", ".jpeg")
+
 
 def find(
     name: str, data_dir: str | None
@@ -26,7 +28,11 @@ def find(
         data_dir: Where it is; None is where TFDS keeps its data.
     """
     root = pathlib.Path(data_dir or _default_data_dir()).expanduser() / name
-    images = sorted((root / "train").glob("*/*.*"))
+    images = sorted(
+        path
+        for path in (root / "train").glob("*/*")
+        if path.suffix.lower() in SUFFIXES
+    )
     if not images or not (root / "test").is_dir():
         return None
     first = tf.io.decode_image(images[0].read_bytes())

@@ -99,7 +99,8 @@ class Lottery:
         rounds: Places on the ladder, ascending.
         scope: "layer" or "global", as for `pruning.prune`.
         rewind_step: Tickets start from the weights that round 0 had at this
-            step, and train from there on. None is the initial weights.
+            step, and train from there on. None is the initial weights. The
+            `w_init` of criteria and actions are then those weights, too.
         gradient_images: How many training images the criteria that look at
             the gradient see; Zhou et al. 2019 take 100 of MNIST and 128 of
             CIFAR-10.
@@ -183,6 +184,17 @@ class Lottery:
             )
         return Rule(**fields)
 
+    def rehearse(self, engine: Engine) -> None:
+        """Forgets once by each rule, with random numbers for trained weights.
+
+        Raises:
+            InvalidValue: A rate, pattern, criterion or action is wrong.
+        """
+        start = engine.new_ticket(self.recipe, 0)
+        rates = pruning.rates_by_path(self.rates, list(start.weights))
+        for arm in self.arms:
+            self._rehearse(self.rule(arm), start, rates, engine)
+
     def chain(
         self, arm: str, seed: int, engine: Engine
     ) -> Iterator[Record | Picture]:
@@ -190,8 +202,6 @@ class Lottery:
         rule = self.rule(arm)
         start = engine.new_ticket(self.recipe, seed)
         rates = pruning.rates_by_path(self.rates, list(start.weights))
-        self._rehearse(rule, start, rates, seed)
-
         dense_start = start
         gradient = functools.cache(
             lambda: engine.gradient(
@@ -226,7 +236,8 @@ class Lottery:
             else:
                 trained = engine.train(recipe, shown, seed, round).state
             last = i == len(self.rounds) - 1
-            if rule.control is not None and not last:
+            anew = rule.one_shot or rule.untrained
+            if rule.control is not None and not anew and not last:
                 trained = engine.train(recipe, pruned, seed, None).state
             ticket, before = pruned, round
 
@@ -254,11 +265,10 @@ class Lottery:
         )
 
     def _rehearse(
-        self, rule: Rule, start: Ticket, rates: pruning.Rates, seed: int
+        self, rule: Rule, start: Ticket, rates: pruning.Rates, engine: Engine
     ) -> None:
-        """Forgets once with random numbers: a bad rule fails before hours."""
         invented = {
-            path: seeds.generator(seed, "rehearsal", path)
+            path: seeds.generator(0, "rehearsal", path)
             .normal(0, w.std() or 1, w.shape)
             .astype(w.dtype)
             for path, w in start.weights.items()
@@ -266,8 +276,10 @@ class Lottery:
         known = Known(
             dense=start.weights,
             fresh=lambda: invented,
-            gradient=lambda: invented,
-            generator=functools.partial(_generator, seed, 0, 0),
+            gradient=lambda: engine.gradient(
+                self.recipe, start, 0, self.gradient_images
+            ),
+            generator=functools.partial(_generator, 0, 0, 0),
         )
         aimed = pruning.after_rounds(rates, self.rounds[-1])
         for mask1 in {rule.mask1, rule.control or rule.mask1}:

@@ -58,6 +58,13 @@ class Experiment(Protocol):
     def arms(self) -> tuple[str, ...]:
         """The lines of the figure, by their names in its legend."""
 
+    def rehearse(self, engine: Engine) -> None:
+        """Tries what can be tried in seconds, before anything is trained.
+
+        Raises:
+            InvalidValue: It would fail later.
+        """
+
     def chain(
         self, arm: str, seed: int, engine: Engine
     ) -> Iterator[Record | Picture]:

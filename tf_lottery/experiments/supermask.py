@@ -65,6 +65,10 @@ class Supermask:
         if self.initial_logit is not None:
             checks.number("INITIAL_LOGIT", self.initial_logit)
 
+    def rehearse(self, engine: Engine) -> None:
+        """Builds the network once."""
+        engine.new_ticket(self.recipe, 0)
+
     def chain(
         self, arm: str, seed: int, engine: Engine
     ) -> Iterator[Record | Picture]:
