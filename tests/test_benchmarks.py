@@ -1,6 +1,8 @@
 import sys
 
-from benchmarks import steps
+import pytest
+
+from benchmarks import pruning, steps, workers
 
 
 def test_the_benchmark_prints_its_ratios(monkeypatch, capsys, data_dir):
@@ -13,3 +15,29 @@ def test_the_benchmark_prints_its_ratios(monkeypatch, capsys, data_dir):
     for name, *_ in steps.RATIOS:
         [line] = [row for row in out.splitlines() if row.startswith(name)]
         assert float(line.split(": ")[1]) > 0
+
+
+def numbers(out):
+    lines = [line.split(": ") for line in out.splitlines()]
+    return {name: float(value.replace(",", "")) for name, value in lines}
+
+
+def test_the_benchmark_of_pruning(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["pruning", "--weights=4000"])
+    pruning.main()
+    found = numbers(capsys.readouterr().out)
+    assert found["weights"] == 4000
+    assert found["numpy.argsort over prune"] > 0
+    assert 0 < found["peak memory over the weights'"] < 100
+
+
+@pytest.mark.slow  # starts four processes
+def test_the_benchmark_of_workers(monkeypatch, capsys, data_dir):
+    arguments = ["--steps=20", "--workers=2", "--data=mnist_5k"]
+    monkeypatch.setattr(
+        sys, "argv", ["workers", *arguments, f"--data_dir={data_dir}"]
+    )
+    workers.main()
+    found = numbers(capsys.readouterr().out)
+    assert found["2 workers over one"] > 0
+    assert found["workers 1, trainings an hour"] > 0
