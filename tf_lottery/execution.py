@@ -114,6 +114,8 @@ def execute(
                     run.append([item])
         except Diverged as error:
             raise Diverged(f"arm {arm!r}: {error}") from error
+        if not engine.trained:
+            engine.watcher.say(f"{arm}, seed {seed}: nothing had to be trained")
 
 
 @dataclass
@@ -124,6 +126,7 @@ class _Writing:
     run: Run
     arm: str
     watcher: Watcher
+    trained: bool = False
 
     def new_ticket(self, recipe: Recipe, seed: int) -> Ticket:
         return self.trainer.new_ticket(recipe, seed)
@@ -142,6 +145,7 @@ class _Writing:
         self, recipe: Recipe, ticket: Ticket, seed: int, round: int | None = 0
     ) -> Result:
         def report(now: Report) -> None:
+            self.trained = True
             self._write(seed, round, now.rows)
             self.watcher.show(round, now)
 

@@ -22,8 +22,9 @@ import json
 import math
 import os
 import pathlib
+import sys
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import filelock
@@ -93,7 +94,7 @@ class Run:
         self._read_to += len(whole)
         file.truncate(self._read_to)
         file.seek(self._read_to)
-        self._note(_parse(whole.decode()))
+        self._note(_parse(io.StringIO(whole.decode(), newline="")))
 
     def _is_new(self, record: Record) -> bool:
         step, value = self._last.get(_series(record), (-1, math.nan))
@@ -121,10 +122,18 @@ class Run:
         write_atomically(self.folder / "pictures" / name, buffer.getvalue())
 
 
+def scan_records(folder: str | os.PathLike) -> Iterator[Record]:
+    """Yields the whole lines of a run's `metrics.csv`, in order.
+
+    A figure of the papers has millions: this does not hold them all.
+    """
+    with open(pathlib.Path(folder) / "metrics.csv", newline="") as file:
+        yield from _parse(line for line in file if line.endswith("\n"))
+
+
 def read_records(folder: str | os.PathLike) -> list[Record]:
-    """Returns the whole lines of a run's `metrics.csv`, in order."""
-    text = (pathlib.Path(folder) / "metrics.csv").read_text()
-    return _parse(text[: text.rfind("\n") + 1])
+    """Returns what `scan_records` yields."""
+    return list(scan_records(folder))
 
 
 def read_pictures(folder: str | os.PathLike) -> list[Picture]:
@@ -149,12 +158,17 @@ def _lines(records: Iterable[Record]) -> str:
     return text.getvalue()
 
 
-def _parse(text: str) -> list[Record]:
-    records = []
-    for row in csv.reader(io.StringIO(text)):
+def _parse(lines: Iterable[str]) -> Iterator[Record]:
+    for row in csv.reader(lines):
         if row == METRICS_HEADER.split(","):
             continue
         seed, arm, round_, step, split, metric, value = row
-        numbers = int(seed), arm, int(round_), int(step)
-        records.append(Record(*numbers, split, metric, float(value)))
-    return records
+        yield Record(
+            int(seed),
+            sys.intern(arm),
+            int(round_),
+            int(step),
+            sys.intern(split),
+            sys.intern(metric),
+            float(value),
+        )

@@ -11,7 +11,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from tf_lottery.report import comparison, curves, figures, rounds, summary
-from tf_lottery.runs import read_pictures, read_records
+from tf_lottery.runs import read_pictures, read_records, scan_records
 from tf_lottery.store import storing, write_atomically
 
 
@@ -49,9 +49,8 @@ def build(folder: pathlib.Path) -> Report:
     """
     plan = json.loads((folder / "plan.json").read_text())
     env = json.loads((folder / "env.json").read_text())
-    records = read_records(folder)
     arms = plan["arms"]
-    lines = summary.summarize(records)
+    lines = summary.summarize(scan_records(folder))
     lines.sort(key=lambda line: (line.seed, arms.index(line.arm), line.round))
     if plan.get("rounds"):
         tables = [Table(*t) for t in rounds.tables(lines, arms)]
@@ -64,7 +63,8 @@ def build(folder: pathlib.Path) -> Report:
         cells = [comparison.cells(row) for row in rows]
         tables = [Table("", comparison.HEADER, cells)]
         notes = _notes(plan)
-        drawn = figures.draw(arms, records, read_pictures(folder), paper)
+        records, pictures = read_records(folder), read_pictures(folder)
+        drawn = figures.draw(arms, records, pictures, paper)
 
     write_atomically(folder / "summary.csv", summary.to_csv(lines).encode())
     with storing(folder):
