@@ -164,9 +164,13 @@ def test_variants_are_dashed_and_many_have_a_panel_of_their_own():
     first, second = ([x.get_label() for x in a.lines] for a in figure.axes)
     assert first[:-1] == names
     assert second[:-1] == [f"{name} SC" for name in names]
-    # Whatever has the same colour has another marker.
-    looks = {(x.get_color(), x.get_marker()) for x in figure.axes[0].lines}
-    assert len(looks) == 10
+    assert figure.axes[1].get_title().strip() == "SC"
+    # What has the same colour has another marker, and another style of line.
+    for look in ("get_marker", "get_linestyle"):
+        looks = {
+            (x.get_color(), getattr(x, look)()) for x in figure.axes[0].lines
+        }
+        assert len(looks) == 10
 
 
 def test_the_page_of_an_experiment_in_rounds(tmp_path):

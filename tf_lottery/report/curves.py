@@ -19,6 +19,7 @@ from tf_lottery.report.rounds import Point
 from tf_lottery.report.summary import Line
 
 MARKERS = "osD^v<>P*X"
+STYLES = ("-", "-.", ":")  # a new one where the colours begin again
 TICKS = (100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
 LINES_PER_PANEL = 10
 POINTS_BELOW_DENSE = 10
@@ -113,8 +114,8 @@ def _figure(
     _limits(grid[0], series)
     handles, labels = grid[0].get_legend_handles_labels()
     if len(panels) > 1:
-        for axes, title in zip(grid, ("", "variants"), strict=True):
-            axes.set_title(title, fontsize=10)
+        endings = {n.removeprefix(_base(n, names)) for n in variants}
+        grid[1].set_title(" or ".join(sorted(endings)), fontsize=10)
     figure.legend(
         handles,
         labels,
@@ -134,7 +135,7 @@ def _line(
         x,
         [point.mean for point in points],
         color=COLOURS[i % len(COLOURS)],
-        ls="--" if dashed else "-",
+        ls="--" if dashed else STYLES[i // len(COLOURS) % len(STYLES)],
         lw=1.5,
         marker=MARKERS[i % len(MARKERS)],
         ms=4.5,
