@@ -116,7 +116,7 @@ def main(argv: list[str]) -> None:
         ),
         data_dir=DATA_DIR.value,
     )
-    if channel:
+    if channel and WORKER.value:
         serve(channel, plan, trainer, Run(WORKER.value))
     elif DRY_RUN.value:
         print_count(plan, trainer, console)
@@ -186,9 +186,9 @@ def worker_command(run: "Run", count: int) -> list[str]:
     command = [sys.executable, "-m", "tf_lottery.main"]
     for flag in (GIN_FILE, GIN_BINDINGS, IMPORT_MODULE):
         command += [f"--{flag.name}={value}" for value in flag.value]
-    for flag in (WORKDIR, DATA_DIR, STRATEGY):
-        if flag.value is not None:
-            command.append(f"--{flag.name}={flag.value}")
+    for single in (WORKDIR, DATA_DIR, STRATEGY):
+        if single.value is not None:
+            command.append(f"--{single.name}={single.value}")
     command.append(f"--{WORKERS.name}={count}")
     return [*command, f"--{WORKER.name}={run.folder}"]
 
