@@ -53,7 +53,7 @@ DRAWN_SIGNED = {
     "reinit_same_sign": (W_INIT, 1),
     "reinit_same_sign_rescaled": (W_DENSE, 5 / 3),
 }
-OTHERS = {"reshuffle", "reshuffle_same_sign", "zero_shuffled"}
+OTHERS = ("reshuffle", "reshuffle_same_sign", "zero_shuffled")
 
 
 def test_every_action_is_tested():
