@@ -224,6 +224,7 @@ def read_plan(files: list[str], bindings: list[str]) -> "tuple[Plan, str]":
         _expect_used_macros(gin.config_str(), files, bindings)
         plan = gin.get_configurable("tf_lottery.experiments.plan.Plan")()
     except Exception as error:  # gin raises whatever the values' users raise
+        logging.set_verbosity(verbosity)
         logging.debug("while reading the configuration", exc_info=True)
         raise UserError(_one_line(error)) from error
     finally:
