@@ -3,7 +3,12 @@
 import os
 import pathlib
 
+import hypothesis
 import pytest
+
+# A busy machine is no failure.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

@@ -98,9 +98,16 @@ BY_HAND = {
 def score(name, w_init, w_final, gradient):
     criterion = getattr(criteria, name)
     seen = {"w_init": w_init, "w_final": w_final, "gradient": gradient}
-    return criterion(
-        **{n: seen[n] for n in inspect.signature(criterion).parameters}
-    )
+    names = inspect.signature(criterion).parameters
+    return criterion(**{n: seen[n] for n in names if n in seen})
+
+
+def test_the_factor_between_the_magnitudes():
+    w_init, w_final = np.array([4, -1, 2]), np.array([3, 2, -2])
+    large = criteria.large_init_large_final_by_value
+    assert large(w_init, w_final, alpha=0.5).tolist() == [2, 0.5, 1]
+    small = criteria.small_init_small_final_by_value
+    assert small(w_init, w_final, alpha=0.5).tolist() == [-3, -2, -2]
 
 
 def test_every_criterion_is_in_both_tables():
