@@ -119,14 +119,10 @@ def execute(
 
 
 @dataclass
-class _Writing:
-    """The engine of a chain: a trainer whose numbers are written down."""
+class _Engine:
+    """What engines have in common: a trainer."""
 
     trainer: Trainer
-    run: Run
-    arm: str
-    watcher: Watcher
-    trained: bool = False
 
     def new_ticket(self, recipe: Recipe, seed: int) -> Ticket:
         return self.trainer.new_ticket(recipe, seed)
@@ -135,6 +131,16 @@ class _Writing:
         self, recipe: Recipe, ticket: Ticket, seed: int, images: int
     ) -> Arrays:
         return self.trainer.gradient(recipe, ticket, seed, images)
+
+
+@dataclass
+class _Writing(_Engine):
+    """The engine of a chain: a trainer whose numbers are written down."""
+
+    run: Run
+    arm: str
+    watcher: Watcher
+    trained: bool = False
 
     def evaluate(
         self, recipe: Recipe, ticket: Ticket, seed: int, round: int = 0
@@ -207,21 +213,12 @@ def count(plan: Plan, trainer: Trainer) -> Count:
     return total
 
 
-class _Counting:
+@dataclass
+class _Counting(_Engine):
     """The engine of a chain that only is counted."""
 
-    def __init__(self, trainer: Trainer) -> None:
-        self.trainer = trainer
-        self.count = Count()
-        self._trials: dict[str, float] = {}
-
-    def new_ticket(self, recipe: Recipe, seed: int) -> Ticket:
-        return self.trainer.new_ticket(recipe, seed)
-
-    def gradient(
-        self, recipe: Recipe, ticket: Ticket, seed: int, images: int
-    ) -> Arrays:
-        return self.trainer.gradient(recipe, ticket, seed, images)
+    count: Count = field(default_factory=Count)
+    _trials: dict[str, float] = field(default_factory=dict)
 
     def evaluate(
         self, recipe: Recipe, ticket: Ticket, seed: int, round: int = 0

@@ -173,17 +173,19 @@ def forget(
             array of the kernel's shape without NaN, or a layer would be left
             without any weight.
     """
+    before = ticket.masks
     scores = {
         path: _call(
             "criterion",
             forgetting.criterion,
             path,
-            ticket.masks[path],
-            _seen_by_criterion(path, ticket, trained, known),
+            before[path],
+            _seen_by_criterion(
+                w_init, trained[path], before[path], known, path
+            ),
         )
         for path, w_init in ticket.weights.items()
     }
-    before = ticket.masks
     after = pruning.prune(
         scores,
         before,
@@ -194,8 +196,9 @@ def forget(
     weights, frozen = {}, ticket.frozen
     for path, w_init in ticket.weights.items():
         pruned = before[path] & ~after[path]
+        w_final = np.where(before[path], trained[path], w_init)
         seen = _seen_by_action(
-            path, ticket, trained, after[path], pruned, known
+            w_init, w_final, after[path], pruned, known, path
         )
         for which, action in (("1", forgetting.mask1), ("0", forgetting.mask0)):
             seen["generator"] = functools.partial(known.generator, which, path)
@@ -213,29 +216,31 @@ Seen = dict[str, Callable[[], Any]]
 
 
 def _seen_by_criterion(
-    path: str, ticket: Ticket, trained: Arrays, known: Known
+    w_init: np.ndarray,
+    w_final: np.ndarray,
+    mask: np.ndarray,
+    known: Known,
+    path: str,
 ) -> Seen:
-    mask = ticket.masks[path]
     return {
-        "w_init": lambda: ticket.weights[path] * mask,
-        "w_final": lambda: trained[path] * mask,
+        "w_init": lambda: w_init * mask,
+        "w_final": lambda: w_final * mask,
         "gradient": lambda: known.gradient()[path].copy(),
     }
 
 
 def _seen_by_action(
-    path: str,
-    ticket: Ticket,
-    trained: Arrays,
+    w_init: np.ndarray,
+    w_final: np.ndarray,
     mask: np.ndarray,
     pruned: np.ndarray,
     known: Known,
+    path: str,
 ) -> Seen:
     # Copies: an action may work in place.
-    w_init, before = ticket.weights[path], ticket.masks[path]
     return {
         "w_init": w_init.copy,
-        "w_final": lambda: np.where(before, trained[path], w_init),
+        "w_final": w_final.copy,
         "w_dense": lambda: known.dense[path].copy(),
         "w_fresh": lambda: known.fresh()[path].copy(),
         "mask": mask.copy,

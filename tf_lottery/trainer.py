@@ -161,25 +161,19 @@ def _result(
     """
     arrays, meta = record
     start = ticket.arrays()
-    expected = {
-        "recipe": json.loads(json.dumps(identity.canonical(recipe))),
-        "variables": {path: start[path].shape for path in sorted(arrays)}
-        if arrays.keys() <= start.keys()
-        else sorted(start),
-    }
-    received = {
-        "recipe": meta["recipe"],
-        "variables": {path: arrays[path].shape for path in sorted(arrays)}
-        if arrays.keys() <= start.keys()
-        else sorted(arrays),
-    }
-    for what in expected:
-        if expected[what] != received[what]:
+    known = {path: array.shape for path, array in start.items()}
+    stored = {path: array.shape for path, array in arrays.items()}
+    own = json.loads(json.dumps(identity.canonical(recipe)))
+    for what, expected, received, fits in (
+        ("recipe", own, meta["recipe"], own == meta["recipe"]),
+        ("variables", known, stored, stored.items() <= known.items()),
+    ):
+        if not fits:
             raise StorageError(
-                f"expected the {what} {expected[what]} in store/{key}, "
-                f"received {received[what]}: another version of tf_lottery "
-                "wrote it. Choose another folder with --workdir, or remove "
-                "that one to train it again"
+                f"expected the {what} {expected} in store/{key}, received "
+                f"{received}: another version of tf_lottery wrote it. Choose "
+                "another folder with --workdir, or remove that one to train "
+                "it again"
             )
     history = tuple(training.Row(*row) for row in meta["history"])
     return training.Result({**start, **arrays}, history, meta["seconds"])

@@ -28,16 +28,17 @@ def find(
         data_dir: Where it is; None is where TFDS keeps its data.
     """
     root = pathlib.Path(data_dir or _default_data_dir()).expanduser() / name
-    images = sorted(
+    images = (
         path
         for path in (root / "train").glob("*/*")
         if path.suffix.lower() in SUFFIXES
     )
-    if not images or not (root / "test").is_dir():
+    first = min(images, default=None)
+    if first is None or not (root / "test").is_dir():
         return None
-    first = tf.io.decode_image(images[0].read_bytes())
+    image = tf.io.decode_image(first.read_bytes())
     return tfds.folder_dataset.ImageFolder(
-        os.fspath(root), shape=tuple(first.shape)
+        os.fspath(root), shape=tuple(image.shape)
     )
 
 
