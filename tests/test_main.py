@@ -19,7 +19,7 @@ from tf_lottery.variables import masked_layers
 LEAVES = [
     path
     for path in sorted((ROOT / "gin").rglob("*.gin"))
-    if "plan.Plan" in path.read_text()
+    if 'name = "' in path.read_text()
 ]
 # Of the convolutional networks, whose steps are slow, two are enough.
 RUN = {
