@@ -13,7 +13,7 @@ from conftest import ROOT
 # From below to above; modules on one line do not know each other.
 RANKS = [
     ("checks", "seeds", "identity", "records", "draws"),
-    ("criteria", "actions", "pruning"),
+    ("criteria", "actions", "pruning", "planes"),
     ("store", "masks", "tickets"),
     ("runs", "layers", "data.mnist_5k", "data.folders"),
     ("variables", "data.images", "models.seeded", "report.summary"),
@@ -32,6 +32,7 @@ RANKS = [
 RANK = {name: rank for rank, names in enumerate(RANKS) for name in names}
 NUMPY_ONLY = (
     *("seeds", "identity", "records", "criteria", "actions", "pruning"),
+    "planes",
     *("tickets", "store"),
 )
 PACKAGE = ROOT / "tf_lottery"

@@ -9,6 +9,7 @@ from tf_lottery import actions, criteria, identity, seeds
 from tf_lottery.checks import InvalidValue
 from tf_lottery.experiments.lottery import Lottery, Rule
 from tf_lottery.recipes import Recipe
+from tf_lottery.records import Picture, Record
 from tf_lottery.tickets import Ticket
 from tf_lottery.training import Result
 
@@ -69,8 +70,13 @@ def lottery(rules, **fields):
 
 def run(rule, seed=0, **fields):
     engine = Engine()
-    records = list(lottery({"arm": rule}, **fields).chain("arm", seed, engine))
-    return engine, records
+    items = list(lottery({"arm": rule}, **fields).chain("arm", seed, engine))
+    return engine, [i for i in items if isinstance(i, Record)]
+
+
+def remaining(records):
+    of_all = ("all", "remaining")
+    return [r for r in records if (r.split, r.metric) == of_all]
 
 
 def kept(ticket):
@@ -89,10 +95,39 @@ def test_a_chain_of_tickets():
             kept_ = w * ticket.masks[path]
             assert np.array_equal(ticket.arrays()[path], kept_)
         assert (ticket.arrays()["fc1/bias"] == 0).all()
-    everything = [r for r in records if r.split == "all"]
+    everything = remaining(records)
     assert [r.round for r in everything] == [0, 1, 2, 4]
     assert everything[-1].value == pytest.approx((82 + 34) / 250)
-    assert {r.metric for r in records} == {"remaining"}
+    assert {r.metric for r in records} == {"remaining", "sign agreement"}
+
+
+def test_a_chain_shows_masks_and_how_weights_moved():
+    engine = Engine()
+    items = list(lottery({"arm": {}}).chain("arm", 3, engine))
+    pictures = [i for i in items if isinstance(i, Picture)]
+    assert [p[:3] for p in pictures] == [(3, "arm", r) for r in (1, 2, 4)]
+    tickets = [ticket for _, ticket, *_ in engine.trained]
+    for i, picture in enumerate(pictures):
+        before, after = tickets[i : i + 2]
+        for path in SHAPES:
+            shown = picture.arrays[f"mask {path}"]
+            assert shown.dtype == bool
+            assert np.array_equal(shown, after.masks[path])
+        counts = [sum(kept(t).values()) for t in (before, after)]
+        assert picture.arrays["density kept"].sum() == counts[1]
+        assert picture.arrays["density pruned"].sum() == counts[0] - counts[1]
+    state = Engine().train(RECIPE, tickets[0], 3).state
+    same = sum(
+        int((np.sign(state[p]) == np.sign(w))[tickets[1].masks[p]].sum())
+        for p, w in tickets[0].weights.items()
+    )
+    [measured] = [
+        i.value
+        for i in items
+        if isinstance(i, Record)
+        and (i.round, i.split, i.metric) == (1, "all", "sign agreement")
+    ]
+    assert measured == same / sum(kept(tickets[1]).values())
 
 
 def test_the_largest_trained_weights_are_kept():
@@ -174,7 +209,7 @@ def test_untrained_tickets_are_evaluated_only():
     for ticket, _ in engine.evaluated:
         values = ticket.arrays()["fc1/kernel"][ticket.masks["fc1/kernel"]]
         assert len(np.unique(abs(values))) == 1
-    assert [r.round for r in records if r.split == "all"] == [0, 1, 2, 4]
+    assert [r.round for r in remaining(records)] == [0, 1, 2, 4]
 
 
 def test_reinits_accumulate_and_rescaled_ones_do_not():

@@ -42,7 +42,7 @@ def folder(tmp_path):
         "first layer": np.random.default_rng(0).random(784),
     }
     for arm in ARMS[:2]:
-        run.save_picture(Picture(0, arm, picture))
+        run.save_picture(Picture(0, arm, 0, picture))
     run.write("config.gin", "SEEDS = 2 # <b>not markup</b>\n")
     run.write_json("env.json", {"command": "python -m tf_lottery.main"})
     plan = {

@@ -62,9 +62,13 @@ def test_a_file_cut_off_within_its_header(tmp_path):
 
 def test_pictures_come_back_with_any_name(tmp_path):
     run = Run(tmp_path / "run")
-    run.save_picture(Picture(3, "a/b 1", {"histogram fc1/kernel": np.eye(2)}))
-    [picture] = read_pictures(tmp_path / "run")
-    assert (picture.seed, picture.arm) == (3, "a/b 1")
+    arrays = {"histogram fc1/kernel": np.eye(2)}
+    for round, seed in ((10, 3), (9, 12)):
+        run.save_picture(Picture(seed, "a/b, 1", round, arrays))
+    (run.folder / "pictures" / "a 1.npz").write_bytes(b"of another version")
+    first, picture = read_pictures(tmp_path / "run")
+    assert first[:3] == (12, "a/b, 1", 9)
+    assert picture[:3] == (3, "a/b, 1", 10)
     assert np.array_equal(picture.arrays["histogram fc1/kernel"], np.eye(2))
 
 

@@ -53,11 +53,9 @@ def start(
     run.write("config.gin", config)
     if not run.complete:
         run.write_json("env.json", environment)
-    actual = {
-        **identity.canonical(experiment),
-        **identity.canonical(recipe),
-        "data": recipe.images.name,
-    }
+    described = identity.canonical(experiment)
+    how = described.pop("recipe")
+    actual = {**described, **how, "data": recipe.images.name}
     run.write_json(
         "plan.json",
         {
@@ -66,7 +64,9 @@ def start(
             "rounds": getattr(experiment, "rounds", None),
             "seeds": plan.seeds,
             "data": recipe.images.name,
-            "recipe": identity.canonical(recipe),
+            "fingerprint": trainer.source(recipe.images).fingerprint,
+            "experiment": described,
+            "recipe": how,
             "published": identity.canonical(published),
             "deviations": published.deviations(actual) if published else [],
         },

@@ -5,7 +5,7 @@
         plan.json      the same, spelled out, for reports
         env.json       versions, devices, command
         metrics.csv    every measured number; append-only
-        pictures/      arrays for figures, one file an arm and seed
+        pictures/      arrays for figures, one file an arm, seed and round
         summary.csv    one line an arm, seed and round
         report.html, figures/
         DONE           written when everything above is there
@@ -22,6 +22,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import sys
 import urllib.parse
 from collections.abc import Iterable, Iterator
@@ -113,12 +114,12 @@ class Run:
         self._last.update((_series(r), (r.step, r.value)) for r in records)
 
     def save_picture(self, picture: Picture) -> None:
-        """Writes the arrays of one arm and seed."""
+        """Writes the arrays of one arm, seed and round."""
         buffer = io.BytesIO()
         arrays: dict[str, Any] = dict(picture.arrays)
         np.savez_compressed(buffer, **arrays)
         arm = urllib.parse.quote(picture.arm, safe=" ")
-        name = f"{arm} {picture.seed}.npz"
+        name = f"{arm}, seed {picture.seed}, round {picture.round}.npz"
         write_atomically(self.folder / "pictures" / name, buffer.getvalue())
 
 
@@ -136,16 +137,28 @@ def read_records(folder: str | os.PathLike) -> list[Record]:
     return list(scan_records(folder))
 
 
-def read_pictures(folder: str | os.PathLike) -> list[Picture]:
-    """Returns the pictures of a run, by arm and seed."""
-    pictures = []
-    for path in sorted((pathlib.Path(folder) / "pictures").glob("*.npz")):
-        arm, seed = path.stem.rsplit(" ", 1)
+def scan_pictures(folder: str | os.PathLike) -> Iterator[Picture]:
+    """Yields the pictures of a run, by round, arm and seed.
+
+    The masks of a large network are many megabytes: this does not hold them
+    all.
+    """
+    found = []
+    for path in (pathlib.Path(folder) / "pictures").glob("*.npz"):
+        match = re.fullmatch(r"(.*), seed (\d+), round (\d+)", path.stem)
+        if match:
+            arm, seed, round_ = match.groups()
+            arm = urllib.parse.unquote(arm)
+            found.append((int(round_), arm, int(seed), path))
+    for round_, arm, seed, path in sorted(found):
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        arm = urllib.parse.unquote(arm)
-        pictures.append(Picture(int(seed), arm, arrays))
-    return pictures
+        yield Picture(seed, arm, round_, arrays)
+
+
+def read_pictures(folder: str | os.PathLike) -> list[Picture]:
+    """Returns what `scan_pictures` yields."""
+    return list(scan_pictures(folder))
 
 
 def _series(record: Record) -> tuple:

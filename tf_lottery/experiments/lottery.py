@@ -35,7 +35,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_lottery import checks, pruning, seeds
+from tf_lottery import checks, planes, pruning, seeds
 from tf_lottery.checks import InvalidValue
 from tf_lottery.experiments.plan import Engine
 from tf_lottery.recipes import Recipe
@@ -198,7 +198,12 @@ class Lottery:
     def chain(
         self, arm: str, seed: int, engine: Engine
     ) -> Iterator[Record | Picture]:
-        """Yields the fractions of weights that remain, round by round."""
+        """Yields what is known of the masks, round by round.
+
+        That is the fractions of weights that remain and that kept their sign,
+        and a picture with the masks themselves and the densities, on the
+        plane of `planes`, of what the round kept and what it pruned.
+        """
         rule = self.rule(arm)
         start = engine.new_ticket(self.recipe, seed)
         rates = pruning.rates_by_path(self.rates, list(start.weights))
@@ -226,6 +231,9 @@ class Lottery:
             aimed = pruning.after_rounds(rates, round - before)
             pruned = forget(ticket, trained, rule, aimed, known, self.scope)
             yield from self._remaining(pruned, arm, seed, round)
+            yield from _movement(
+                ticket, trained, pruned, start, (seed, arm, round)
+            )
             shown = pruned
             if rule.control is not None:
                 # The same masks again: rates of None prune nothing.
@@ -291,6 +299,29 @@ class Lottery:
     ) -> Iterator[Record]:
         for path, value in pruning.remaining(ticket.masks).items():
             yield Record(seed, arm, round, 0, path, "remaining", value)
+
+
+def _movement(
+    ticket: Ticket,
+    trained: Arrays,
+    pruned: Ticket,
+    scale: Ticket,
+    key: tuple[int, str, int],
+) -> Iterator[Record | Picture]:
+    """Yields how the weights moved that a round kept, and that it pruned."""
+    w_init, kept = ticket.weights, pruned.masks
+    agreement = planes.sign_agreement(w_init, trained, kept)
+    for path, value in agreement.items():
+        yield Record(*key, 0, path, "sign agreement", value)
+    gone = {
+        p: ticket.masks[p].astype(bool) & ~kept[p].astype(bool) for p in kept
+    }
+    arrays = {f"mask {path}": mask.astype(bool) for path, mask in kept.items()}
+    for name, chosen in (("kept", kept), ("pruned", gone)):
+        arrays[f"density {name}"] = planes.density(
+            w_init, trained, chosen, scale.weights
+        )
+    yield Picture(*key, arrays)
 
 
 def _generator(

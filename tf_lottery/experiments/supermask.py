@@ -89,7 +89,7 @@ class Supermask:
             yield _remaining(seed, arm, recipe.steps, path, p)
         everything = np.concatenate([p.ravel() for p in probabilities.values()])
         yield _remaining(seed, arm, recipe.steps, "all", everything)
-        yield Picture(seed, arm, _picture(probabilities))
+        yield Picture(seed, arm, 0, _picture(probabilities))
 
 
 def _remaining(
