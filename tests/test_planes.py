@@ -18,9 +18,10 @@ def test_the_density_counts_each_weight_once_in_its_bin():
     found = planes.density(start, end, masks(1, 1, 1, 0), start)
     assert found.shape == (planes.BINS, planes.BINS)
     assert found.sum() == 3
-    # 1 / unit is 1.155 standard deviations; bins are 0.2 wide, from -3 on.
-    x = 15 + 5
-    assert found[9, 15] == found[x, 14] == found[x, -1] == 1
+    # The others start at 1.155 standard deviations; bins are a sixth wide
+    # across and a third up.
+    right, left = 15 + 6, 15 - 7
+    assert found[left, 15] == found[right, 14] == found[right, -1] == 1
 
 
 def test_layers_have_units_of_their_own_and_are_added_up():
@@ -31,7 +32,7 @@ def test_layers_have_units_of_their_own_and_are_added_up():
     chosen = {path: np.ones(3, bool) for path in start}
     found = planes.density(start, start, chosen, start)
     # 0.1 is 1.22 standard deviations of 0.1, -0.1 and 0.01.
-    assert found[21, 21] == found[8, 8] == found[15, 15] == 2
+    assert found[22, 18] == found[7, 11] == found[15, 15] == 2
     assert found.sum() == 6
 
 

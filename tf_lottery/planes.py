@@ -18,7 +18,7 @@ import numpy as np
 Arrays = Mapping[str, np.ndarray]
 
 BINS = 30
-LIMIT = 3.0
+LIMITS = (2.5, 5.0)
 """Of both axes, in standard deviations of a layer's initial weights; what lies
 outside is counted in the outermost bin."""
 
@@ -63,14 +63,12 @@ def density(
         Counts, `[BINS, BINS]`: first w_init, then w_final, both ascending.
     """
     total = np.zeros((BINS, BINS), np.int64)
-    edges = np.linspace(-LIMIT, LIMIT, BINS + 1)
-    inside = LIMIT * (1 - 1e-6)
+    edges = [np.linspace(-limit, limit, BINS + 1) for limit in LIMITS]
     for path, start in w_init.items():
         at = chosen[path].astype(bool)
         unit = scale[path].std() or 1.0
-        x, y = (
-            np.clip(w[at] / unit, -inside, inside)
-            for w in (start, w_final[path])
-        )
-        total += np.histogram2d(x, y, bins=(edges, edges))[0].astype(np.int64)
+        inside = 0.999 * np.array(LIMITS)
+        x = np.clip(start[at] / unit, -inside[0], inside[0])
+        y = np.clip(w_final[path][at] / unit, -inside[1], inside[1])
+        total += np.histogram2d(x, y, bins=edges)[0].astype(np.int64)
     return total

@@ -12,8 +12,6 @@
 (9, 0.9, 0.8)
 """
 
-import csv
-import io
 import math
 from collections import defaultdict
 from collections.abc import Iterable
@@ -96,12 +94,3 @@ def _line(key: tuple[int, str, int], series: dict) -> Line:
 
 def _last(series: dict[int, float]) -> float:
     return series[max(series)] if series else math.nan
-
-
-def to_csv(lines: Iterable[Line]) -> str:
-    """Returns the lines as a CSV table with a header."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Line._fields)
-    writer.writerows(lines)
-    return text.getvalue()

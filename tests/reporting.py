@@ -1,0 +1,100 @@
+"""Run folders and lines for tests of reports, without any training."""
+
+import json
+import math
+
+from tf_lottery.report import rows
+from tf_lottery.report.collection import Figure, Run
+from tf_lottery.report.protocols import ITERATIONS, NETWORKS
+from tf_lottery.report.summary import Line
+
+RULES = {"untrained": {"untrained": True}, "rounds": {}}
+
+
+def plan(network="LeNet", kind="rounds", arms=("a",), rounds=(3, 7), **fields):
+    steps, rate = ITERATIONS[network]
+    recipe = {
+        "model": NETWORKS[network],
+        "optimizer": {
+            "class_name": "Adam",
+            "config": {"learning_rate": rate},
+        },
+        "steps": steps,
+        "batch_size": 60,
+        "eval_every": 100,
+        "dtype_policy": "float32",
+    }
+    recipe |= fields.pop("recipe", {})
+    rule = RULES.get(kind)
+    return {
+        "name": "tickets",
+        "arms": list(arms),
+        "rounds": None if kind == "supermask" else list(rounds),
+        "seeds": 3,
+        "data": "mnist" if network == "LeNet" else "cifar10",
+        "fingerprint": "f",
+        "experiment": {"rules": {arm: rule for arm in arms}} if rule else {},
+        "recipe": recipe,
+        "published": None,
+        "deviations": [],
+        **fields,
+    }
+
+
+def line(seed=0, arm="a", round=0, accuracy=0.9, **fields):
+    values = {
+        "steps": 100,
+        "remaining": 0.8**round,
+        "stop_step": 50,
+        "test_accuracy_at_stop": accuracy,
+        "test_accuracy": accuracy,
+        "validation_accuracy": accuracy,
+        "train_accuracy": 1.0,
+        "seconds": 60.0,
+    }
+    return Line(seed=seed, arm=arm, round=round, **{**values, **fields})
+
+
+def figure(lines, folder="runs/x", **fields):
+    """A figure of one run, not written anywhere."""
+    arms = list(dict.fromkeys(x.arm for x in lines))
+    run = Run(folder, plan(arms=arms, **fields), "", list(lines), True)
+    found = Figure([run], list(lines))
+    found.folders = {(x.arm, x.seed, x.round): folder for x in lines}
+    return found
+
+
+def write(folder, lines, done=True, **fields):
+    """A run's folder as `tf_lottery.main` leaves it, metrics.csv left out."""
+    folder.mkdir(parents=True)
+    arms = fields.pop("arms", list(dict.fromkeys(x.arm for x in lines)))
+    text = json.dumps(plan(arms=arms, **fields))
+    (folder / "plan.json").write_text(text)
+    (folder / "env.json").write_text('{"command": "python -m the_command"}')
+    (folder / "config.gin").write_text("SEEDS = 3\n")
+    (folder / "summary.csv").write_text(rows.to_csv(Line, lines))
+    if done:
+        (folder / "DONE").write_text("")
+    return folder
+
+
+def write_metrics(folder, lines):
+    """A metrics.csv that the lines follow from."""
+    text = ["seed,arm,round,step,split,metric,value"]
+    for x in lines:
+        key = f"{x.seed},{x.arm},{x.round}"
+        text.append(f"{key},0,all,remaining,{x.remaining!r}")
+        for step in sorted({0, x.stop_step, x.steps}):
+            loss = abs(step - x.stop_step)
+            at_stop = step == x.stop_step
+            accuracy = x.test_accuracy_at_stop if at_stop else x.test_accuracy
+            text.append(f"{key},{step},validation,loss,{loss!r}")
+            text.append(f"{key},{step},test,accuracy,{accuracy!r}")
+    (folder / "metrics.csv").write_text("\n".join(text) + "\n")
+
+
+def alike(left, right):
+    """Equal, NaN included."""
+    return repr(left) == repr(right) or (
+        isinstance(left, float) and math.isclose(left, right)
+    )

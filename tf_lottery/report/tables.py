@@ -1,0 +1,170 @@
+"""Tables: what a run comes to, in a few small CSV files.
+
+    summary.csv    a line a training                      (`summary.Line`)
+    layers.csv     a line a layer of each mask            (`layers.Layer`)
+    overlap.csv    what masks have in common              (`overlap.Overlap`)
+    density.csv    where kept and pruned weights lie      (`density.Bin`)
+
+They are made of `metrics.csv` and `pictures/`, which can be large, and reports
+need nothing else.
+"""
+
+import itertools
+import math
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from tf_lottery import planes
+from tf_lottery.records import Record
+from tf_lottery.report import density, layers, overlap, rows, summary
+from tf_lottery.report.density import Bin
+from tf_lottery.report.layers import Layer
+from tf_lottery.report.overlap import Overlap
+from tf_lottery.report.summary import Line
+from tf_lottery.runs import scan_pictures, scan_records
+from tf_lottery.store import write_atomically
+
+DENSITY_AT = 0.5
+"""Fraction of the weights remaining at which densities are shown: that round
+of a run that is closest to it."""
+
+
+class Tables(NamedTuple):
+    """The tables of a run, or of several together.
+
+    Args:
+        lines: Of `summary.csv`.
+        layers: Of `layers.csv`.
+        overlaps: Of `overlap.csv`.
+        bins: Of `density.csv`.
+    """
+
+    lines: list[Line]
+    layers: list[Layer]
+    overlaps: list[Overlap]
+    bins: list[Bin]
+
+
+FILES: dict[str, Any] = {
+    "summary.csv": Line,
+    "layers.csv": Layer,
+    "overlap.csv": Overlap,
+    "density.csv": Bin,
+}
+
+
+def measure(
+    folder: pathlib.Path, arms: Sequence[str], masks: bool = True
+) -> Tables:
+    """Returns the tables of a run's `metrics.csv` and `pictures/`.
+
+    Args:
+        folder: Of the run, which may be under way.
+        arms: In the order of the legend.
+        masks: Whether to look at the pictures, too.
+
+    Raises:
+        DamagedFile: `metrics.csv` has a line that is no record.
+    """
+    noted: list[Record] = []
+
+    def noting() -> Iterator[Record]:
+        for record in scan_records(folder):
+            if record.metric in layers.METRICS:
+                noted.append(record)
+            yield record
+
+    try:
+        lines = summary.summarize(noting())
+    except (OSError, ValueError) as error:
+        raise rows.DamagedFile(
+            f"expected records in {folder / 'metrics.csv'}: {error}"
+        ) from error
+    _check(lines, arms, folder / "metrics.csv")
+    lines.sort(key=lambda line: (line.seed, arms.index(line.arm), line.round))
+    overlaps: list[Overlap] = []
+    bins: list[Bin] = []
+    if masks:
+        shown = density_round(lines)
+        found = scan_pictures(folder)
+        for round, group in itertools.groupby(found, lambda p: p.round):
+            together = sorted(group, key=lambda p: arms.index(p.arm))
+            overlaps += overlap.of_round(together, arms)
+            if round == shown:
+                first = min(p.seed for p in together)
+                bins += density.bins(p for p in together if p.seed == first)
+    return Tables(lines, layers.collect(noted), overlaps, bins)
+
+
+def density_round(lines: Iterable[Line]) -> int:
+    """Returns the round whose weights remaining are closest to a half."""
+    distances = {
+        line.round: abs(math.log(line.remaining / DENSITY_AT))
+        for line in lines
+        if line.round and line.remaining > 0
+    }
+    return min(distances, key=distances.__getitem__, default=0)
+
+
+def write(folder: pathlib.Path, tables: Tables) -> None:
+    """Writes the tables that have rows.
+
+    Raises:
+        StorageError: A file could not be written.
+    """
+    by_name: dict[str, Any] = dict(zip(FILES, tables, strict=True))
+    for name, table in by_name.items():
+        if table:
+            text = rows.to_csv(FILES[name], table)
+            write_atomically(folder / name, text.encode())
+
+
+def read_summary(folder: pathlib.Path, arms: Sequence[str]) -> list[Line]:
+    """Returns the lines that `write` wrote.
+
+    Raises:
+        DamagedFile: The file is damaged, or not there.
+    """
+    lines = rows.from_csv(Line, folder / "summary.csv")
+    _check(lines, arms, folder / "summary.csv")
+    return lines
+
+
+def read(folder: pathlib.Path, arms: Sequence[str]) -> Tables:
+    """Returns the tables that `write` wrote; only the summary must be there.
+
+    Raises:
+        DamagedFile: A file is damaged.
+    """
+    lines = read_summary(folder, arms)
+    places = {line.round for line in lines}
+    others: list[Any] = []
+    for name, kind in list(FILES.items())[1:]:
+        path = folder / name
+        table = rows.from_csv(kind, path) if path.exists() else []
+        for row in table:
+            _expect(row.arm in arms, path, f"one of the arms {arms}", row)
+            _expect(row.round in places, path, f"a round of {places}", row)
+            if isinstance(row, Bin):
+                inside = 0 <= row.x < planes.BINS and 0 <= row.y < planes.BINS
+                known = row.fate in density.FATES
+                _expect(inside and known, path, "a bin of the plane", row)
+        others.append(table)
+    return Tables(lines, *others)
+
+
+def _check(
+    lines: Sequence[Line], arms: Sequence[str], path: pathlib.Path
+) -> None:
+    for line in lines:
+        _expect(line.arm in arms, path, f"one of the arms {arms}", line)
+        for name in ("remaining", "test_accuracy", "test_accuracy_at_stop"):
+            value = getattr(line, name)
+            fraction = math.isnan(value) or 0 <= value <= 1
+            _expect(fraction, path, f"{name} to be a fraction", line)
+
+
+def _expect(holds: bool, path: pathlib.Path, what: str, row: object) -> None:
+    if not holds:
+        raise rows.DamagedFile(f"expected {what} in {path}, received {row}")
