@@ -5,8 +5,9 @@ a line is the mean over seeds, its band reaches from the lowest to the highest,
 and the dense network is the dashed grey line.
 """
 
+import functools
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -14,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from tf_lottery.report import rounds
-from tf_lottery.report.figures import COLOURS, STYLE
+from tf_lottery.report.figures import COLOURS, STYLE, WIDTH, finish, new
+from tf_lottery.report.marks import Link, Mark
 from tf_lottery.report.rounds import Point
 from tf_lottery.report.summary import Line
 
@@ -27,9 +29,18 @@ POINTS_BELOW_DENSE = 10
 
 
 def draw(
-    lines: Sequence[Line], arms: Sequence[str]
+    lines: Sequence[Line],
+    arms: Sequence[str],
+    marks: Iterable[Mark] = (),
+    link: Link | None = None,
 ) -> dict[str, tuple[Figure, str]]:
     """Returns the figures of an experiment in rounds.
+
+    Args:
+        lines: Of the summary.
+        arms: In the order of the legend.
+        marks: Drawn as diamonds.
+        link: Gives what a point of a line (arm and round) links to.
 
     Returns:
         From a figure's name to the figure and a sentence that describes it.
@@ -39,11 +50,13 @@ def draw(
         "seeds, and a band from the lowest to the highest. Dashed grey: the "
         "dense network."
     )
+    marks = list(marks)
     shown = lines
     if rounds.untrained(lines):
         shown = rounds.later(lines)
         chosen = {
             "accuracy": (
+                "accuracy",
                 rounds.accuracy,
                 "test accuracy without training (%)",
                 f"Test accuracy of masked networks nobody trained, {described}",
@@ -52,21 +65,25 @@ def draw(
     else:
         chosen = {
             "accuracy_at_stop": (
+                "accuracy",
                 rounds.accuracy_at_stop,
                 "test accuracy at early stop (%)",
                 f"Test accuracy at the lowest validation loss, {described}",
             ),
             "stop_step": (
+                "stop",
                 rounds.stop_step,
                 "early-stop iteration",
                 f"Iteration of the lowest validation loss, {described}",
             ),
             "accuracy_at_end": (
+                "accuracy at the end",
                 rounds.accuracy,
                 "test accuracy at the end (%)",
                 f"Test accuracy after the last iteration, {described}",
             ),
             "train_accuracy": (
+                "training accuracy",
                 rounds.train_accuracy,
                 "training accuracy at the end (%)",
                 "Accuracy on the batches of the last iterations, measured "
@@ -75,15 +92,25 @@ def draw(
         }
     drawn = {}
     with matplotlib.rc_context(STYLE):
-        for name, (value, label, caption) in chosen.items():
+        for name, (metric, value, label, caption) in chosen.items():
             dense = rounds.dense(lines, value)
             series = rounds.points(shown, arms, value)
-            drawn[name] = (_figure(series, dense, label), caption)
+            own = [m for m in marks if m.metric == metric and m.arm in series]
+            if own:
+                caption += (
+                    " Diamonds: the paper; where it has a difference or a "
+                    "ratio, put on our other side."
+                )
+            drawn[name] = (_figure(series, dense, label, own, link), caption)
     return drawn
 
 
 def _figure(
-    series: Mapping[str, list[Point]], dense: float, label: str
+    series: Mapping[str, list[Point]],
+    dense: float,
+    label: str,
+    marks: Sequence[Mark],
+    link: Link | None,
 ) -> Figure:
     """Draws lines in one panel, or variants of many in a second one."""
     names = [name for name, points in series.items() if points]
@@ -92,8 +119,7 @@ def _figure(
     panels = [names]
     if len(names) > LINES_PER_PANEL and variants:
         panels = [plain, variants]
-    figure = Figure(figsize=(7.5 if len(panels) == 1 else 11, 4.6))
-    grid = figure.subplots(1, len(panels), squeeze=False, sharey=True)[0]
+    figure, grid = new(3.4, len(panels), WIDTH * len(panels))
     colours = {name: i for i, name in enumerate(plain)}
     for axes, shown in zip(grid, panels, strict=True):
         for name in shown:
@@ -101,6 +127,11 @@ def _figure(
             i = colours[base]
             dashed = base != name and len(panels) == 1
             _line(axes, series[name], name, i, dashed)
+            if link is not None:
+                _link(axes, series[name], functools.partial(link, name))
+            for mark in marks:
+                if mark.arm == name:
+                    _mark(axes, mark, i)
         axes.axhline(
             dense,
             color="#666666",
@@ -109,22 +140,17 @@ def _figure(
             zorder=1,
             label="dense network",
         )
-        _descending(axes, [series[name] for name in shown])
+        lowest = min(
+            (p.remaining for name in shown for p in series[name]), default=1
+        )
+        descending(axes, lowest)
     grid[0].set_ylabel(label)
     _limits(grid[0], series)
-    handles, labels = grid[0].get_legend_handles_labels()
     if len(panels) > 1:
         endings = {n.removeprefix(_base(n, names)) for n in variants}
+        grid[0].set_title("plain", fontsize=10)
         grid[1].set_title(" or ".join(sorted(endings)), fontsize=10)
-    figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=3,
-        frameon=False,
-        fontsize=9,
-    )
-    return figure
+    return finish(figure, grid[0])
 
 
 def _line(
@@ -152,11 +178,38 @@ def _line(
     )
 
 
-def _descending(axes: Axes, lines: Sequence[Sequence[Point]]) -> None:
-    lowest = min((p.remaining for points in lines for p in points), default=1)
+def _link(
+    axes: Axes, points: Sequence[Point], link: Callable[[int], str]
+) -> None:
+    """Lays something invisible over each point that can be clicked."""
+    x = [point.remaining for point in points]
+    y = [point.mean for point in points]
+    over = axes.scatter(x, y, s=90, alpha=0, linewidths=0)
+    over.set_urls([link(point.round) for point in points])
+
+
+def _mark(axes: Axes, mark: Mark, i: int) -> None:
+    handles = axes.get_legend_handles_labels()[1]
+    axes.plot(
+        mark.remaining,
+        mark.value,
+        ls="",
+        marker="D",
+        ms=7,
+        mfc="none",
+        mec=COLOURS[i % len(COLOURS)],
+        mew=1.6,
+        zorder=5,
+        label="_" if "paper" in handles else "paper",
+    )
+
+
+def descending(axes: Axes, lowest: float) -> None:
+    """Makes the x axis the papers': logarithmic, from all weights to few."""
     axes.set_xscale("log")
     axes.set_xlim(115, lowest / 1.15)
-    axes.xaxis.set_major_locator(FixedLocator(TICKS))
+    shown = [tick for tick in TICKS if tick > lowest / 1.15]
+    axes.xaxis.set_major_locator(FixedLocator(shown))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("weights remaining (%)")

@@ -5,14 +5,17 @@ Colours are those of Okabe and Ito, which colour-blind readers can tell apart.
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tf_lottery.records import Picture, Record
+from tf_lottery.report.marks import Link, Mark
+from tf_lottery.report.summary import Line
 
 COLOURS = (
     "#0072B2",
@@ -29,11 +32,65 @@ STYLE: dict[Any, Any] = {
     "axes.grid": True,
     "axes.axisbelow": True,
     "grid.color": "#dddddd",
-    "figure.constrained_layout.use": True,
+    # Fixed: to find out whether a title meets an axis takes longer than both.
+    "axes.titley": 1.0,
     "font.size": 10,
     "svg.fonttype": "none",
     "svg.hashsalt": "tf_lottery",  # the same file for the same numbers
 }
+
+
+WIDTH = 5.4
+"""Inches; readable on a phone, and two of them side by side on a desk."""
+
+
+def new(
+    height: float = 3.4, columns: int = 1, width: float = WIDTH
+) -> tuple[Figure, list[Axes]]:
+    """Returns a figure with some axes in a row, which share their y axis."""
+    figure = Figure(figsize=(width, height))
+    grid = figure.subplots(1, columns, squeeze=False, sharey=True)
+    return figure, list(grid[0])
+
+
+def finish(figure: Figure, axes: Axes, *, left: float = 0.85) -> Figure:
+    """Sets the margins and puts the legend of `axes` below.
+
+    It is done by hand because matplotlib's layout engines draw every figure
+    twice: a report has a hundred.
+
+    Args:
+        figure: With its axes.
+        axes: Whose handles the legend shows.
+        left: Inches for labels on the left.
+    """
+    handles, labels = axes.get_legend_handles_labels()
+    width, height = figure.get_size_inches()
+    longest = max(map(len, labels), default=0)
+    columns = max(1, min(4, len(labels), int(15 * width / (longest + 8))))
+    rows = -(-len(labels) // columns)
+    below = 0.58 + 0.2 * rows
+    figure.set_size_inches(width, height + 0.2 * rows)
+    height += 0.2 * rows
+    figure.subplots_adjust(
+        left=left / width,
+        right=1 - 0.15 / width,
+        bottom=below / height,
+        top=1 - (0.35 if axes.get_title() else 0.15) / height,
+        wspace=0.08,
+    )
+    if labels:
+        figure.legend(
+            handles,
+            labels,
+            loc="lower center",
+            ncols=columns,
+            frameon=False,
+            fontsize=9,
+            borderaxespad=0.1,
+            handlelength=2.4,
+        )
+    return figure
 
 
 def draw(
@@ -75,6 +132,55 @@ def draw(
     return figures
 
 
+def draw_table(
+    lines: Sequence[Line],
+    arms: Sequence[str],
+    marks: Iterable[Mark],
+    link: Link,
+) -> dict[str, tuple[Figure, str]]:
+    """Returns the figure of a table: an arm a row, each seed a point.
+
+    Args:
+        lines: Of the summary.
+        arms: From above to below.
+        marks: The paper's accuracies, drawn as diamonds.
+        link: Gives what the points of an arm link to.
+    """
+    with matplotlib.rc_context(STYLE):
+        figure, [axes] = new(0.9 + 0.36 * len(arms))
+        for i, (arm, colour) in enumerate(
+            zip(arms, _colours(arms), strict=True)
+        ):
+            x = [100 * line.test_accuracy for line in lines if line.arm == arm]
+            points = axes.scatter(
+                x, [i] * len(x), s=30, color=colour, alpha=0.8, zorder=4
+            )
+            points.set_urls([link(arm, 0)] * len(x))
+        for mark in marks:
+            if mark.arm in arms and mark.metric == "accuracy":
+                named = axes.get_legend_handles_labels()[1]
+                axes.plot(
+                    mark.value,
+                    arms.index(mark.arm),
+                    ls="",
+                    marker="D",
+                    ms=9,
+                    mfc="none",
+                    mec="#666666",
+                    mew=1.4,
+                    label="_" if named else "paper",
+                )
+        axes.set_yticks(range(len(arms)), arms)
+        axes.set_ylim(len(arms) - 0.5, -0.5)
+        axes.set_xlabel("test accuracy (%)")
+        longest = 0.075 * max(map(len, arms)) + 0.2
+        caption = (
+            "Test accuracy of the learned masks after the last step, an arm a "
+            "row, a point each seed. Diamonds: the paper."
+        )
+        return {"accuracy": (finish(figure, axes, left=longest), caption)}
+
+
 def accuracy_curves(
     arms: Sequence[str],
     records: Sequence[Record],
@@ -85,8 +191,7 @@ def accuracy_curves(
     for r in records:
         if (r.split, r.metric) == ("test", "accuracy") and r.arm in series:
             series[r.arm][r.step].append(100 * r.value)
-    figure = Figure(figsize=(7.5, 4.2))
-    axes = figure.subplots()
+    figure, [axes] = new()
     shown = [p for p in published.values()]
     for arm, colour in zip(arms, _colours(arms), strict=True):
         points = {s: v for s, v in sorted(series[arm].items()) if s > 0}
@@ -113,18 +218,15 @@ def accuracy_curves(
     axes.xaxis.set_major_formatter("{x:,.0f}")
     axes.xaxis.set_minor_formatter(_leading_digit)
     axes.set(xlabel="training steps (log)", ylabel="test accuracy (%)")
-    if axes.lines:
-        axes.legend(frameon=False, loc="lower right")
-    return figure
+    return finish(figure, axes)
 
 
 def mask_histograms(arms: Sequence[str], pictures: Sequence[Picture]) -> Figure:
     """Draws a histogram of mask probabilities for each layer and arm."""
     layers = _layers(pictures[0])
-    figure = Figure(figsize=(3.2 * len(layers), 3))
-    grid = figure.subplots(1, len(layers), squeeze=False)
+    figure, grid = new(2.6, len(layers), width=2 * WIDTH)
     by_arm = {picture.arm: picture for picture in pictures}
-    for axes, layer in zip(grid[0], layers, strict=True):
+    for axes, layer in zip(grid, layers, strict=True):
         for arm, colour in zip(arms, _colours(arms), strict=True):
             if arm not in by_arm:
                 continue
@@ -133,16 +235,8 @@ def mask_histograms(arms: Sequence[str], pictures: Sequence[Picture]) -> Figure:
             axes.stairs(counts, edges, color=colour, label=arm)
         axes.set_yscale("log")
         axes.set(title=layer, xlabel="probability of being kept")
-    grid[0][0].set_ylabel("weights")
-    handles, labels = grid[0][0].get_legend_handles_labels()
-    figure.legend(
-        handles,
-        labels,
-        loc="outside lower center",
-        ncols=min(4, len(labels)),
-        frameon=False,
-    )
-    return figure
+    grid[0].set_ylabel("weights")
+    return finish(figure, grid[0])
 
 
 def remaining_bars(arms: Sequence[str], records: Sequence[Record]) -> Figure:
@@ -152,8 +246,7 @@ def remaining_bars(arms: Sequence[str], records: Sequence[Record]) -> Figure:
         if r.metric == "remaining":
             values[r.split][r.arm].append(100 * r.value)
     layers = list(values)
-    figure = Figure(figsize=(7.5, 3.2))
-    axes = figure.subplots()
+    figure, [axes] = new(2.8)
     width = 0.8 / len(arms)
     for i, (arm, colour) in enumerate(zip(arms, _colours(arms), strict=True)):
         heights = [float(np.mean(values[la][arm] or [0])) for la in layers]
@@ -163,8 +256,7 @@ def remaining_bars(arms: Sequence[str], records: Sequence[Record]) -> Figure:
     axes.set_xticks(range(len(layers)), layers)
     axes.grid(axis="x", visible=False)
     axes.set(ylabel="weights kept (%)", ylim=(0, 100))
-    figure.legend(loc="outside lower center", ncols=4, frameon=False)
-    return figure
+    return finish(figure, axes)
 
 
 def first_layer(arms: Sequence[str], pictures: Sequence[Picture]) -> Figure:
@@ -172,16 +264,16 @@ def first_layer(arms: Sequence[str], pictures: Sequence[Picture]) -> Figure:
     by_arm = {picture.arm: picture for picture in pictures}
     arms = [arm for arm in arms if arm in by_arm]
     images = [_square(by_arm[arm].arrays["first layer"]) for arm in arms]
-    figure = Figure(figsize=(2.4 * len(arms) + 0.8, 2.8))
-    grid = figure.subplots(1, len(arms), squeeze=False)
+    figure, grid = new(2.6, len(arms), width=2 * WIDTH)
     # One scale for all, of the values that occur: most lie close together.
     low = min(image.min() for image in images)
     high = max(image.max() for image in images)
-    for axes, arm, image in zip(grid[0], arms, images, strict=True):
+    for axes, arm, image in zip(grid, arms, images, strict=True):
         drawn = axes.imshow(image, cmap="cividis", vmin=low, vmax=high)
         axes.set_title(arm, fontsize=10)
         axes.set_axis_off()
-    figure.colorbar(drawn, ax=grid[0].tolist(), label="mean probability")
+    figure.subplots_adjust(left=0.02, right=0.98, bottom=0.02, top=0.88)
+    figure.colorbar(drawn, ax=grid, label="mean probability", pad=0.02)
     return figure
 
 

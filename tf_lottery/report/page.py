@@ -10,8 +10,15 @@ import jinja2
 import matplotlib
 from matplotlib.figure import Figure
 
-from tf_lottery.report import comparison, curves, figures, rounds, summary
-from tf_lottery.runs import read_pictures, read_records, scan_records
+from tf_lottery.report import (
+    beyond,
+    comparison,
+    curves,
+    figures,
+    rounds,
+    tables,
+)
+from tf_lottery.runs import read_pictures, read_records
 from tf_lottery.store import storing, write_atomically
 
 
@@ -50,32 +57,34 @@ def build(folder: pathlib.Path) -> Report:
     plan = json.loads((folder / "plan.json").read_text())
     env = json.loads((folder / "env.json").read_text())
     arms = plan["arms"]
-    lines = summary.summarize(scan_records(folder))
-    lines.sort(key=lambda line: (line.seed, arms.index(line.arm), line.round))
+    found = tables.measure(folder, arms)
+    lines = found.lines
     if plan.get("rounds"):
-        tables = [Table(*t) for t in rounds.tables(lines, arms)]
+        shown = [Table(*t) for t in rounds.tables(lines, arms)]
         notes = _notes_on_rounds(plan)
-        drawn = curves.draw(lines, arms)
+        drawn = {**curves.draw(lines, arms), **beyond.draw(found, arms)}
     else:
         published = plan["published"]
         paper = published["accuracy"] if published else {}
         rows = comparison.compare(lines, arms, paper)
         cells = [comparison.cells(row) for row in rows]
-        tables = [Table("", comparison.HEADER, cells)]
+        shown = [Table("", comparison.HEADER, cells)]
         notes = _notes(plan)
         records, pictures = read_records(folder), read_pictures(folder)
         drawn = figures.draw(arms, records, pictures, paper)
 
-    write_atomically(folder / "summary.csv", summary.to_csv(lines).encode())
+    tables.write(folder, found)
     with storing(folder):
         (folder / "figures").mkdir(exist_ok=True)
-    shown = []
+    pictures_shown = []
     for name, (figure, caption) in drawn.items():
         svg, png = _render(figure, "svg"), _render(figure, "png")
         write_atomically(folder / "figures" / f"{name}.svg", svg)
         write_atomically(folder / "figures" / f"{name}.png", png)
         data = base64.b64encode(svg).decode()
-        shown.append((name, f"data:image/svg+xml;base64,{data}", caption))
+        pictures_shown.append(
+            (name, f"data:image/svg+xml;base64,{data}", caption)
+        )
 
     template = _environment().get_template("page.html")
     page = folder / "report.html"
@@ -83,13 +92,13 @@ def build(folder: pathlib.Path) -> Report:
         plan=plan,
         env=env,
         command=f"python -m tf_lottery.main --gin_file={folder}/config.gin",
-        tables=tables,
+        tables=shown,
         notes=notes,
-        figures=shown,
+        figures=pictures_shown,
         config=(folder / "config.gin").read_text(),
     )
     write_atomically(page, text.encode())
-    return Report(tables, notes, page)
+    return Report(shown, notes, page)
 
 
 def _notes(plan: dict[str, Any]) -> list[str]:

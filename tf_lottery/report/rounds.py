@@ -8,6 +8,7 @@ with a value a seed (and repetition).
 ('random reinit', 'one-shot')
 """
 
+import functools
 import math
 import re
 import statistics
@@ -26,10 +27,12 @@ class Point(NamedTuple):
     Args:
         remaining: Per cent of the weights, mean over the values.
         values: One a seed and repetition.
+        round: Which.
     """
 
     remaining: float
     values: tuple[float, ...]
+    round: int = 0
 
     @property
     def mean(self) -> float:
@@ -57,6 +60,7 @@ def train_accuracy(line: Line) -> float:
     return 100 * line.train_accuracy
 
 
+@functools.cache
 def line_of(arm: str) -> str:
     """Returns the name of the line that an arm is part of."""
     return re.sub(r" #\d+$", "", arm)
@@ -95,14 +99,16 @@ def points(
         arms: In the order of the legend.
         value: What to show of a training, NaN if it has none.
     """
-    lines = list(lines)
+    by_name: dict[str, list[Line]] = {}
+    for line in lines:
+        by_name.setdefault(line_of(line.arm), []).append(line)
     found: dict[str, list[Point]] = {}
     for name in dict.fromkeys(map(line_of, arms)):
         rounds: dict[int, list[Line]] = {}
         # Of a control, round 0 is the same training in every repetition.
         seen = set()
-        for line in lines:
-            if line_of(line.arm) != name or math.isnan(value(line)):
+        for line in by_name.get(name, []):
+            if math.isnan(value(line)):
                 continue
             if line.round == 0 and line.seed in seen:
                 continue
@@ -112,8 +118,9 @@ def points(
             Point(
                 100 * statistics.fmean(line.remaining for line in group),
                 tuple(value(line) for line in group),
+                number,
             )
-            for _, group in sorted(rounds.items())
+            for number, group in sorted(rounds.items())
         ]
     return found
 

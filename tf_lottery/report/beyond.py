@@ -1,0 +1,300 @@
+"""Beyond the papers: figures of what masks have in common, and of signs.
+
+They are of one run each, the one with the most seeds: pairs of masks are not
+compared over several folders.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from tf_lottery import planes
+from tf_lottery.report import curves, rounds
+from tf_lottery.report.density import FATES, Bin
+from tf_lottery.report.figures import COLOURS, STYLE, WIDTH, finish, new
+from tf_lottery.report.overlap import Overlap
+from tf_lottery.report.tables import Tables
+from tf_lottery.report.values import mean
+
+MATRIX_AT = 20.0
+"""Per cent of the weights at which the masks of all arms are compared."""
+
+COLUMNS = 5
+"""Arms beside each other in the figure of densities."""
+
+GAP = 5
+"""Bins between them."""
+
+
+def draw(tables: Tables, arms: Sequence[str]) -> dict[str, tuple[Figure, str]]:
+    """Returns the figures that the tables allow.
+
+    Returns:
+        From a figure's name to the figure and a sentence that describes it.
+    """
+    remaining = {
+        number: 100
+        * mean(x.remaining for x in tables.lines if x.round == number)
+        for number in {line.round for line in tables.lines if line.round}
+    }
+    of_arms = [o for o in tables.overlaps if o.between == "arms"]
+    of_seeds = [o for o in tables.overlaps if o.between == "seeds"]
+    of_all = [x for x in tables.layers if x.layer == "all" and x.round]
+    drawn = {}
+    with matplotlib.rc_context(STYLE):
+        if of_arms:
+            first = of_arms[0].arm
+            drawn["overlap_arms"] = (
+                _overlap_of_arms(of_arms, remaining),
+                f"How much the masks of other arms overlap with those of "
+                f"{first!r} in the same seed: Jaccard index over the per cent "
+                "of weights remaining. Dashed grey: what independent masks "
+                "would have. Arms whose masks are those of another one are "
+                "left out.",
+            )
+        matrix = _matrix(of_arms, remaining)
+        if matrix:
+            drawn["overlap_matrix"] = matrix
+        if of_seeds:
+            drawn["overlap_seeds"] = (
+                _overlap_of_seeds(of_seeds, remaining),
+                f"How much the masks of {of_seeds[0].arm!r} from different "
+                "seeds overlap, layer by layer: Jaccard index over the per "
+                "cent of weights remaining. Dashed: what independent masks "
+                "would have.",
+            )
+        if any(not math.isnan(x.sign_agreement) for x in of_all):
+            drawn["signs"] = (
+                _signs(tables, arms, remaining),
+                "How many of the kept weights ended the training before with "
+                "the sign they had started with, in per cent, over the per "
+                "cent of weights remaining. Dashed grey: a half, as by chance.",
+            )
+        layers = [x for x in tables.layers if x.layer != "all" and x.round]
+        if layers:
+            drawn["layers"] = (
+                _layers(tables, layers[0].arm, remaining),
+                f"Per cent of each layer's weights that {layers[0].arm!r} "
+                "keeps, over the per cent of all weights remaining.",
+            )
+        if tables.bins:
+            drawn["density"] = (
+                _density(tables.bins, arms),
+                "Where weights started (across) and ended (up), in standard "
+                "deviations of their layer's initial weights: those that were "
+                "kept above, those that were pruned below; the darker, the "
+                "more, logarithmic. The grey cross is zero; the edges are at "
+                f"{planes.LIMITS[0]:g} across and {planes.LIMITS[1]:g} up. One "
+                f"seed, all layers, round {tables.bins[0].round}.",
+            )
+    return drawn
+
+
+Line = tuple[list[float], list[float]]
+
+
+def _curve(axes: Axes, line: Line, name: str, i: int) -> None:
+    axes.plot(
+        *line,
+        color=COLOURS[i % len(COLOURS)],
+        ls=curves.STYLES[i // len(COLOURS) % len(curves.STYLES)],
+        marker=curves.MARKERS[i % len(curves.MARKERS)],
+        lw=1.5,
+        ms=4.5,
+        label=name,
+    )
+
+
+def _line(values: Mapping[int, float], remaining: Mapping[int, float]) -> Line:
+    places = [p for p in sorted(values) if not math.isnan(values[p])]
+    return [remaining[p] for p in places], [values[p] for p in places]
+
+
+def _overlap_of_arms(
+    overlaps: Sequence[Overlap], remaining: Mapping[int, float]
+) -> Figure:
+    first = overlaps[0].arm
+    own = [o for o in overlaps if o.arm == first]
+    figure, [axes] = new()
+    for i, other in enumerate(dict.fromkeys(o.other for o in own)):
+        values = {o.round: o.jaccard for o in own if o.other == other}
+        _curve(axes, _line(values, remaining), other, i)
+    chance = {o.round: o.chance for o in own}
+    axes.plot(
+        *_line(chance, remaining),
+        color="#666666",
+        ls="--",
+        lw=1,
+        label="chance",
+    )
+    return _overlap_axes(figure, axes, remaining)
+
+
+def _overlap_of_seeds(
+    overlaps: Sequence[Overlap], remaining: Mapping[int, float]
+) -> Figure:
+    own = [o for o in overlaps if o.arm == overlaps[0].arm]
+    figure, [axes] = new()
+    for i, layer in enumerate(dict.fromkeys(o.layer for o in own)):
+        values = {o.round: o.jaccard for o in own if o.layer == layer}
+        chance = {o.round: o.chance for o in own if o.layer == layer}
+        _curve(axes, _line(values, remaining), layer, i)
+        colour = COLOURS[i % len(COLOURS)]
+        axes.plot(*_line(chance, remaining), color=colour, ls="--", lw=1)
+    return _overlap_axes(figure, axes, remaining)
+
+
+def _overlap_axes(
+    figure: Figure, axes: Axes, remaining: Mapping[int, float]
+) -> Figure:
+    axes.set_ylabel("overlap of masks (Jaccard)")
+    _logarithmic(axes)
+    axes.set_ylim(top=1)
+    curves.descending(axes, min(remaining.values()))
+    return finish(figure, axes)
+
+
+def _logarithmic(axes: Axes) -> None:
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _matrix(
+    overlaps: Sequence[Overlap], remaining: Mapping[int, float]
+) -> tuple[Figure, str] | None:
+    """Draws the overlap of all arms with each other, if there are three."""
+    rounds_there = {o.round for o in overlaps}
+    if not rounds_there:
+        return None
+    place = min(
+        rounds_there, key=lambda p: abs(math.log(remaining[p] / MATRIX_AT))
+    )
+    own = {(o.arm, o.other): o for o in overlaps if o.round == place}
+    names = list(dict.fromkeys(name for pair in own for name in pair))
+    if len(names) < 3:
+        return None
+    values = np.full((len(names), len(names)), np.nan)
+    for (arm, other), found in own.items():
+        i, j = names.index(arm), names.index(other)
+        values[max(i, j), min(i, j)] = found.jaccard
+    size = 1.6 + 0.36 * len(names)
+    figure, [axes] = new(size, width=max(WIDTH, size + 0.6))
+    axes.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+    for (i, j), value in np.ndenumerate(values):
+        if not np.isnan(value):
+            colour = "#010101" if value > 0.55 else "#fefefe"
+            axes.text(
+                j, i, f"{value:.2f}", ha="center", va="center",
+                fontsize=8, color=colour,
+            )  # fmt: skip
+    axes.set_xticks(range(len(names)), names, rotation=40, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.grid(visible=False)
+    axes.tick_params(labelsize=8, length=0)
+    longest = 0.075 * max(map(len, names)) + 0.15
+    width, height = figure.get_size_inches()
+    figure.subplots_adjust(
+        left=longest / width,
+        right=1 - 0.1 / width,
+        bottom=(0.7 * longest + 0.1) / height,
+        top=1 - 0.1 / height,
+    )
+    chance = min(o.chance for o in own.values())
+    return figure, (
+        "How much the masks of two arms overlap in the same seed, with "
+        f"{remaining[place]:.1f} % of the weights remaining: Jaccard index, "
+        f"mean over seeds. Independent masks would have {chance:.2f}."
+    )
+
+
+def _signs(
+    tables: Tables, arms: Sequence[str], remaining: Mapping[int, float]
+) -> Figure:
+    figure, [axes] = new()
+    found: dict[str, dict[int, list[float]]] = {}
+    for x in tables.layers:
+        if x.layer == "all" and x.round:
+            by_round = found.setdefault(rounds.line_of(x.arm), {})
+            by_round.setdefault(x.round, []).append(100 * x.sign_agreement)
+    names = list(dict.fromkeys(map(rounds.line_of, arms)))
+    drawn: list[Line] = []
+    for name in names:
+        means = {p: mean(v) for p, v in found.get(name, {}).items()}
+        line = _line(means, remaining)
+        # Of arms that are the same up to what is trained, one is enough.
+        if line[0] and line not in drawn:
+            _curve(axes, line, name, len(drawn))
+            drawn.append(line)
+    axes.axhline(50, color="#666666", ls="--", lw=1, label="chance")
+    axes.set_ylabel("kept weights with their first sign (%)")
+    curves.descending(axes, min(remaining.values()))
+    return finish(figure, axes)
+
+
+def _layers(tables: Tables, arm: str, remaining: Mapping[int, float]) -> Figure:
+    figure, [axes] = new()
+    own = [x for x in tables.layers if x.arm == arm and x.round]
+    for i, layer in enumerate(dict.fromkeys(x.layer for x in own)):
+        if layer == "all":
+            continue
+        values: dict[int, list[float]] = {}
+        for x in own:
+            if x.layer == layer:
+                values.setdefault(x.round, []).append(100 * x.remaining)
+        means = {p: mean(v) for p, v in values.items()}
+        _curve(axes, _line(means, remaining), layer, i)
+    _logarithmic(axes)
+    axes.set_ylabel("of the layer's weights (%)")
+    curves.descending(axes, min(remaining.values()))
+    return finish(figure, axes)
+
+
+def _density(bins: Sequence[Bin], arms: Sequence[str]) -> Figure:
+    """Draws the planes of all arms as one picture, which is quick."""
+    names = [a for a in arms if any(b.arm == a for b in bins)]
+    columns = min(COLUMNS, len(names))
+    blocks = -(-len(names) // columns)
+    step = planes.BINS + GAP
+    # From above to below: a block's kept weights, then its pruned ones.
+    mosaic = np.ma.masked_all((2 * blocks * step, columns * step))
+    figure, [axes] = new(0.4 + 2.9 * blocks, width=0.4 + 1.9 * columns)
+    for i, name in enumerate(names):
+        block, column = divmod(i, columns)
+        for j, fate in enumerate(FATES):
+            counts = np.zeros((planes.BINS, planes.BINS))
+            for b in bins:
+                if (b.arm, b.fate) == (name, fate):
+                    counts[planes.BINS - 1 - b.y, b.x] = b.weights
+            top, left = (2 * block + j) * step + GAP, column * step
+            mosaic[top : top + planes.BINS, left : left + planes.BINS] = (
+                np.ma.masked_equal(counts, 0)
+            )
+            middle = left + planes.BINS / 2
+            axes.text(
+                middle, top - 1, f"{name}: {fate}", ha="center", fontsize=8
+            )
+            half = planes.BINS / 2
+            axes.plot(
+                [left, left + planes.BINS, np.nan, middle, middle],
+                [top + half, top + half, np.nan, top, top + planes.BINS],
+                color=STYLE["grid.color"],
+                lw=0.7,
+                zorder=3,
+            )
+    axes.imshow(
+        mosaic,
+        norm=matplotlib.colors.LogNorm(1, max(b.weights for b in bins)),
+        cmap="cividis_r",
+        aspect="auto",
+        extent=(0, mosaic.shape[1], mosaic.shape[0], 0),
+        zorder=2,
+    )
+    axes.set_axis_off()
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.99)
+    return figure
