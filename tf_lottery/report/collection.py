@@ -1,0 +1,297 @@
+"""The collection: run folders, brought together figure by figure.
+
+Runs that differ in seeds, arms or places on the ladder only belong together,
+and what two of them have in common counts once. Runs of different protocols
+never do: each protocol is a figure of its own, and no mean is over two.
+"""
+
+import json
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from tf_lottery.report import protocols, tables
+from tf_lottery.report.rows import DamagedFile
+from tf_lottery.report.summary import Line
+from tf_lottery.report.tables import Tables
+
+PLAN_FIELDS = {
+    "name": str,
+    "arms": list,
+    "seeds": int,
+    "data": str,
+    "fingerprint": str,
+    "experiment": dict,
+    "recipe": dict,
+    "deviations": list,
+}
+"""What every plan.json has."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's folder, read.
+
+    Args:
+        folder: Its path.
+        plan: Its configuration, spelled out.
+        command: That started it.
+        lines: A line a training.
+        complete: Whether it is.
+    """
+
+    folder: pathlib.Path
+    plan: dict[str, Any]
+    command: str
+    lines: list[Line]
+    complete: bool
+
+    def details(self) -> Tables:
+        """Returns all tables; of a run under way, what takes no masks.
+
+        Raises:
+            DamagedFile: A file is damaged.
+        """
+        if not self.complete:
+            return tables.measure(self.folder, self.plan["arms"], masks=False)
+        return tables.read(self.folder, self.plan["arms"])
+
+
+@dataclass
+class Figure:
+    """Runs of one protocol, merged: what one figure or table shows.
+
+    Args:
+        runs: In the order of their folders.
+        lines: Of all of them, each training once.
+        folders: Where the line of (arm, seed, round) comes from.
+    """
+
+    runs: list[Run] = field(default_factory=list)
+    lines: list[Line] = field(default_factory=list)
+    folders: dict[tuple[str, int, int], pathlib.Path] = field(
+        default_factory=dict
+    )
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """That of the first run, which decides the order of the arms."""
+        return self.runs[0].plan
+
+    @property
+    def arms(self) -> list[str]:
+        """Of all runs, in the order of the legend."""
+        return list(dict.fromkeys(a for r in self.runs for a in r.plan["arms"]))
+
+    @property
+    def network(self) -> str:
+        """The name of the network."""
+        return protocols.network_of(self.plan)
+
+    @property
+    def kind(self) -> str:
+        """Of the experiment: "rounds", "untrained" or "supermask"."""
+        if not self.plan["rounds"]:
+            return "supermask"
+        rules = [_rule(self.plan, arm) for arm in self.plan["arms"]]
+        return "untrained" if rules[0].get("untrained") else "rounds"
+
+    @property
+    def seeds(self) -> list[int]:
+        """All that have a line."""
+        return sorted({line.seed for line in self.lines})
+
+    @property
+    def minutes(self) -> float:
+        """That the different trainings took together, as far as is known."""
+        seconds = {
+            # The dense network is one training, whatever the arm.
+            (line.seed, line.round, line.arm if line.round else ""): (
+                line.seconds
+            )
+            for line in self.lines
+        }
+        return sum(s for s in seconds.values() if s == s) / 60
+
+    @property
+    def deviations(self) -> list[str]:
+        """How it differs from what the paper did."""
+        places = {line.round for line in self.lines if line.round}
+        return protocols.deviations_of(
+            self.plan, len(self.seeds), len(places)
+        ) + [f"{r.folder} is under way" for r in self.runs if not r.complete]
+
+
+def read_all(
+    paths: Iterable[pathlib.Path], skip: pathlib.Path | None = None
+) -> tuple[list[Run], list[str]]:
+    """Returns the runs in some folders, and what was left out and why.
+
+    Args:
+        paths: Folders of runs, or folders of such folders.
+        skip: A folder that is passed over.
+    """
+    runs, left_out = [], []
+    for folder in dict.fromkeys(f for path in paths for f in _folders(path)):
+        if skip and folder.resolve() == skip.resolve():
+            continue
+        try:
+            runs.append(read(folder))
+        except DamagedFile as error:
+            left_out.append(str(error))
+    return runs, left_out
+
+
+def _folders(path: pathlib.Path) -> Iterator[pathlib.Path]:
+    if not path.is_dir() or (path / "plan.json").exists():
+        yield path
+    else:
+        yield from sorted(
+            f for f in path.iterdir() if f.is_dir() and f.name[0] != "."
+        )
+
+
+def read(folder: pathlib.Path) -> Run:
+    """Returns the run of a folder, complete or under way.
+
+    Raises:
+        DamagedFile: It is no run's folder, or a file of it is damaged.
+    """
+    if not (folder / "plan.json").exists():
+        raise DamagedFile(
+            f"expected a run's folder with a plan.json, received {folder}"
+        )
+    plan = _json(folder / "plan.json")
+    for name, kind in PLAN_FIELDS.items():
+        if not isinstance(plan.get(name), kind):
+            raise DamagedFile(
+                f"expected {name!r} to be a {kind.__name__} in "
+                f"{folder / 'plan.json'}, received {plan.get(name)!r}; the "
+                "command of the run writes it again"
+            )
+    environment = folder / "env.json"
+    command = (
+        _json(environment).get("command", "") if environment.exists() else ""
+    )
+    # A run's own process writes the summary in the end; results/ has only it.
+    measured = (folder / "metrics.csv").exists()
+    complete = (folder / "DONE").exists() or not measured
+    if complete:
+        lines = tables.read_summary(folder, plan["arms"])
+    else:
+        lines = tables.measure(folder, plan["arms"], masks=False).lines
+    return Run(folder, plan, command, lines, complete)
+
+
+def merge(runs: Sequence[Run]) -> tuple[list[Figure], list[str]]:
+    """Returns the figures that runs make, and what was noticed.
+
+    Args:
+        runs: Complete ones count before those under way, then the order of
+            their folders decides.
+    """
+    figures: list[Figure] = []
+    notes: list[str] = []
+    for run in sorted(runs, key=lambda r: (not r.complete, r.folder)):
+        for figure in figures:
+            if all(_together(run, other) for other in figure.runs):
+                break
+        else:
+            figure = Figure()
+            figures.append(figure)
+        notes += _add(figure, run)
+    figures.sort(key=_order)
+    return figures, notes
+
+
+def _order(figure: Figure) -> tuple:
+    names = list(protocols.NETWORKS)
+    known = figure.network in names
+    return (
+        names.index(figure.network) if known else len(names),
+        figure.kind == "supermask",
+        figure.plan["name"],
+        -figure.plan["recipe"].get("steps", 0),
+        figure.runs[0].folder,
+    )
+
+
+def _add(figure: Figure, run: Run) -> list[str]:
+    known = {(x.arm, x.seed, x.round): x for x in figure.lines}
+    same, other = 0, 0
+    for line in run.lines:
+        key = line.arm, line.seed, line.round
+        if key not in known:
+            figure.lines.append(line)
+            figure.folders[key] = run.folder
+        elif _equal(known[key], line):
+            same += 1
+        else:
+            other += 1
+    figure.runs.append(run)
+    first = ", ".join(str(r.folder) for r in figure.runs[:-1])
+    notes = []
+    if same:
+        notes.append(
+            f"{run.folder}: {same} of {len(run.lines)} trainings are "
+            f"also in {first}, and count once"
+        )
+    if other:
+        notes.append(
+            f"{run.folder}: {other} of {len(run.lines)} trainings have "
+            f"another result in {first}, which counts; these are left out"
+        )
+    return notes
+
+
+def _equal(left: Line, right: Line) -> bool:
+    # How long it took is no result, and NaN is not equal to itself.
+    return repr(left._replace(seconds=0)) == repr(right._replace(seconds=0))
+
+
+def _together(left: Run, right: Run) -> bool:
+    """Returns whether means over both runs are means of one thing."""
+    if _protocol(left.plan) != _protocol(right.plan):
+        return False
+    arms = set(left.plan["arms"]) & set(right.plan["arms"])
+    if any(_rule(left.plan, a) != _rule(right.plan, a) for a in arms):
+        return False
+    return _ladders_agree(*(r.plan.get("rounds") or [] for r in (left, right)))
+
+
+def _ladders_agree(left: Sequence[int], right: Sequence[int]) -> bool:
+    """Returns whether both came to their common places on the same way.
+
+    Masks at round 7 after a stop at 3 are other masks than without.
+    """
+    common = [r for r in left if r in right]
+    if not common:
+        return True
+    last = common[-1]
+    return [r for r in left if r <= last] == [r for r in right if r <= last]
+
+
+def _protocol(plan: dict[str, Any]) -> dict[str, Any]:
+    own = ("arms", "rules", "rounds")
+    experiment = plan["experiment"]
+    return {
+        "name": plan["name"],
+        "recipe": plan["recipe"],
+        "experiment": {k: experiment[k] for k in experiment if k not in own},
+        "fingerprint": plan["fingerprint"],
+    }
+
+
+def _rule(plan: dict[str, Any], arm: str) -> dict[str, Any]:
+    return plan["experiment"].get("rules", {}).get(arm, {})
+
+
+def _json(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_bytes())
+        if not isinstance(value, dict):
+            raise ValueError("it is no object")
+    except (OSError, ValueError) as error:
+        raise DamagedFile(f"expected JSON in {path}: {error}") from error
+    return value
