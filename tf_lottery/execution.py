@@ -14,6 +14,7 @@ import numpy as np
 
 from tf_lottery import identity, seeds
 from tf_lottery.experiments.plan import Plan
+from tf_lottery.protocol import deviations
 from tf_lottery.recipes import Recipe
 from tf_lottery.records import Picture, Record
 from tf_lottery.runs import Run
@@ -68,7 +69,9 @@ def start(
             "experiment": described,
             "recipe": how,
             "published": identity.canonical(published),
-            "deviations": published.deviations(actual) if published else [],
+            "deviations": deviations(published.protocol, actual)
+            if published
+            else [],
         },
     )
     return run

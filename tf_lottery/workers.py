@@ -119,6 +119,7 @@ def _lead(
     if worker is not None:
         worker.process.stdin.close()
         worker.process.wait()
+        worker.process.stdout.close()
 
 
 class _Worker:

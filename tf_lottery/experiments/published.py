@@ -37,33 +37,3 @@ class Published:
                 )
         for arm, value in self.accuracy.items():
             checks.number(f"Published.accuracy of {arm!r}", value)
-
-    def deviations(self, actual: Mapping[str, Any]) -> list[str]:
-        """Returns how a run differs from the paper's protocol, in words.
-
-        Args:
-            actual: The run's fields by the names of `protocol`, in canonical
-                form.
-        """
-        return _deviations("", self.protocol, actual)
-
-
-def _deviations(
-    prefix: str, protocol: Mapping[str, Any], actual: Mapping[str, Any]
-) -> list[str]:
-    found = []
-    # In one order: gin sorts the keys when it writes a configuration out.
-    for name, expected in sorted(protocol.items()):
-        received = actual.get(name)
-        label = f"{prefix}{name.replace('_', ' ')}"
-        if isinstance(expected, Mapping) and isinstance(received, Mapping):
-            found += _deviations(f"{label}: ", expected, received)
-        elif received != expected:
-            found.append(
-                f"{label} {_say(received)} instead of {_say(expected)}"
-            )
-    return found
-
-
-def _say(value: Any) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -1,0 +1,94 @@
+"""Builds the reproduction report of run folders: see `tf_lottery.report.index`.
+
+    python -m tf_lottery.report runs/ --out=report/
+    python -m tf_lottery.report runs/ --out=report/ --watch
+
+Runs under way are shown as far as they are.
+"""
+
+import pathlib
+import sys
+import time
+from typing import TYPE_CHECKING
+
+from absl import app, flags
+
+if TYPE_CHECKING:
+    from tf_lottery.report.index import Built
+
+OUT = flags.DEFINE_string("out", "report", "Where the report goes.")
+WATCH = flags.DEFINE_bool(
+    "watch", False, "Build it again whenever a run goes on, until Ctrl-C."
+)
+TENSORBOARD = flags.DEFINE_bool(
+    "tensorboard",
+    False,
+    "Write event files for TensorBoard, too, of every number in the runs' "
+    "metrics.csv, to <out>/tensorboard. Needs tensorboardX: "
+    "pip install 'tf_lottery[tensorboard]'.",
+)
+SECONDS = 5
+"""Between two looks at the runs."""
+
+
+def main(argv: list[str]) -> None:
+    """Builds the report of the folders that the command line names."""
+    from tf_lottery.report import index
+
+    paths = [pathlib.Path(name) for name in argv[1:] or ["runs"]]
+    out = pathlib.Path(OUT.value)
+    before = None
+    while True:
+        now = state(paths)
+        if now != before:
+            built = index.build(paths, out, SECONDS if WATCH.value else None)
+            if TENSORBOARD.value:
+                from tf_lottery.report import events
+
+                events.write(paths, out)
+            tell(built)
+            before = now
+        if not WATCH.value:
+            return
+        time.sleep(SECONDS)
+
+
+def tell(built: "Built") -> None:
+    """Prints what a report came to."""
+    counts = (f"{number} {verdict}" for verdict, number in built.counts.items())
+    print(f"{built.page}: {', '.join(counts)}", flush=True)
+    if built.under_way:
+        print(f"  {built.under_way} runs are under way")
+    for text in built.left_out:
+        print(f"  {text}")
+
+
+def state(paths: list[pathlib.Path]) -> dict[pathlib.Path, tuple[int, int]]:
+    """Returns which files of runs there are, with their sizes and times."""
+    names = ("plan.json", "metrics.csv", "summary.csv", "DONE")
+    found = {}
+    for path in paths:
+        for depth in ("", "*/"):
+            for name in names:
+                for file in path.glob(depth + name):
+                    stat = file.stat()
+                    found[file] = (stat.st_size, stat.st_mtime_ns)
+    return found
+
+
+def run_main(argv: list[str]) -> None:
+    """Runs `main`, with one line instead of a traceback for a user's error."""
+    from tf_lottery.store import StorageError
+
+    try:
+        main(argv)
+    except KeyboardInterrupt:
+        print()
+    except (StorageError, ModuleNotFoundError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    flags.FLAGS.set_gnu_getopt(True)
+    app.run(run_main)
