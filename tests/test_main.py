@@ -13,7 +13,8 @@ import gin
 from tf_lottery import devices, main, pruning, records, runs, steps
 from tf_lottery.data import batches, images
 from tf_lottery.experiments import lottery
-from tf_lottery.report import summary
+from tf_lottery.report import collection, summary
+from tf_lottery.report.claims import EXPERIMENTS, GIN_FILES
 from tf_lottery.variables import masked_layers
 
 LEAVES = [
@@ -92,6 +93,18 @@ def test_gin_files_run(command, tmp_path, leaf):
         *("config.gin", "env.json", "plan.json", "metrics.csv"),
         *("summary.csv", "report.html", "figures", "pictures", "DONE"),
     }
+    # A report of many runs finds all that it needs.
+    [figure], notes = collection.merge([collection.read(folder)])
+    assert not notes
+    found = {path: key for key, path in GIN_FILES.items()}
+    network, experiment = found[str(leaf.relative_to(ROOT))]
+    assert figure.network == network
+    assert figure.kind == EXPERIMENTS[experiment]
+    assert [figure.arms, figure.seeds] == [list(arms or figure.arms), [0]]
+    details = figure.runs[0].details()
+    assert {x.layer for x in details.layers} > {"all"}
+    if figure.kind != "supermask":
+        assert {b.fate for b in details.bins} == {"kept", "pruned"}
 
 
 # Learning rate, steps, and rates a round of convolutions.

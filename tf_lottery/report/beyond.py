@@ -37,11 +37,7 @@ def draw(tables: Tables, arms: Sequence[str]) -> dict[str, tuple[Figure, str]]:
     Returns:
         From a figure's name to the figure and a sentence that describes it.
     """
-    remaining = {
-        number: 100
-        * mean(x.remaining for x in tables.lines if x.round == number)
-        for number in {line.round for line in tables.lines if line.round}
-    }
+    remaining = _remaining(tables)
     of_arms = [o for o in tables.overlaps if o.between == "arms"]
     of_seeds = [o for o in tables.overlaps if o.between == "seeds"]
     of_all = [x for x in tables.layers if x.layer == "all" and x.round]
@@ -96,6 +92,17 @@ def draw(tables: Tables, arms: Sequence[str]) -> dict[str, tuple[Figure, str]]:
 
 
 Line = tuple[list[float], list[float]]
+Remaining = Mapping[tuple[str, int], float]
+"""By arm and round, in per cent."""
+
+
+def _remaining(tables: Tables) -> Remaining:
+    values: dict[tuple[str, int], list[float]] = {}
+    for line in tables.lines:
+        if line.round:
+            key = rounds.line_of(line.arm), line.round
+            values.setdefault(key, []).append(100 * line.remaining)
+    return {key: mean(of_seeds) for key, of_seeds in values.items()}
 
 
 def _curve(axes: Axes, line: Line, name: str, i: int) -> None:
@@ -110,23 +117,25 @@ def _curve(axes: Axes, line: Line, name: str, i: int) -> None:
     )
 
 
-def _line(values: Mapping[int, float], remaining: Mapping[int, float]) -> Line:
+def _line(arm: str, values: Mapping[int, float], remaining: Remaining) -> Line:
+    """Returns x and y of an arm's values by round."""
+    name = rounds.line_of(arm)
     places = [p for p in sorted(values) if not math.isnan(values[p])]
-    return [remaining[p] for p in places], [values[p] for p in places]
+    return [remaining[name, p] for p in places], [values[p] for p in places]
 
 
 def _overlap_of_arms(
-    overlaps: Sequence[Overlap], remaining: Mapping[int, float]
+    overlaps: Sequence[Overlap], remaining: Remaining
 ) -> Figure:
     first = overlaps[0].arm
     own = [o for o in overlaps if o.arm == first]
     figure, [axes] = new()
     for i, other in enumerate(dict.fromkeys(o.other for o in own)):
         values = {o.round: o.jaccard for o in own if o.other == other}
-        _curve(axes, _line(values, remaining), other, i)
+        _curve(axes, _line(first, values, remaining), other, i)
     chance = {o.round: o.chance for o in own}
     axes.plot(
-        *_line(chance, remaining),
+        *_line(first, chance, remaining),
         color="#666666",
         ls="--",
         lw=1,
@@ -136,22 +145,22 @@ def _overlap_of_arms(
 
 
 def _overlap_of_seeds(
-    overlaps: Sequence[Overlap], remaining: Mapping[int, float]
+    overlaps: Sequence[Overlap], remaining: Remaining
 ) -> Figure:
     own = [o for o in overlaps if o.arm == overlaps[0].arm]
     figure, [axes] = new()
     for i, layer in enumerate(dict.fromkeys(o.layer for o in own)):
         values = {o.round: o.jaccard for o in own if o.layer == layer}
         chance = {o.round: o.chance for o in own if o.layer == layer}
-        _curve(axes, _line(values, remaining), layer, i)
+        _curve(axes, _line(own[0].arm, values, remaining), layer, i)
         colour = COLOURS[i % len(COLOURS)]
-        axes.plot(*_line(chance, remaining), color=colour, ls="--", lw=1)
+        axes.plot(
+            *_line(own[0].arm, chance, remaining), color=colour, ls="--", lw=1
+        )
     return _overlap_axes(figure, axes, remaining)
 
 
-def _overlap_axes(
-    figure: Figure, axes: Axes, remaining: Mapping[int, float]
-) -> Figure:
+def _overlap_axes(figure: Figure, axes: Axes, remaining: Remaining) -> Figure:
     axes.set_ylabel("overlap of masks (Jaccard)")
     _logarithmic(axes)
     axes.set_ylim(top=1)
@@ -166,14 +175,16 @@ def _logarithmic(axes: Axes) -> None:
 
 
 def _matrix(
-    overlaps: Sequence[Overlap], remaining: Mapping[int, float]
+    overlaps: Sequence[Overlap], remaining: Remaining
 ) -> tuple[Figure, str] | None:
     """Draws the overlap of all arms with each other, if there are three."""
     rounds_there = {o.round for o in overlaps}
     if not rounds_there:
         return None
+    first = rounds.line_of(overlaps[0].arm)
     place = min(
-        rounds_there, key=lambda p: abs(math.log(remaining[p] / MATRIX_AT))
+        rounds_there,
+        key=lambda p: abs(math.log(remaining[first, p] / MATRIX_AT)),
     )
     own = {(o.arm, o.other): o for o in overlaps if o.round == place}
     names = list(dict.fromkeys(name for pair in own for name in pair))
@@ -208,14 +219,12 @@ def _matrix(
     chance = min(o.chance for o in own.values())
     return figure, (
         "How much the masks of two arms overlap in the same seed, with "
-        f"{remaining[place]:.1f} % of the weights remaining: Jaccard index, "
-        f"mean over seeds. Independent masks would have {chance:.2f}."
+        f"{remaining[first, place]:.1f} % of the weights remaining: Jaccard "
+        f"index, mean over seeds. Independent masks would have {chance:.2f}."
     )
 
 
-def _signs(
-    tables: Tables, arms: Sequence[str], remaining: Mapping[int, float]
-) -> Figure:
+def _signs(tables: Tables, arms: Sequence[str], remaining: Remaining) -> Figure:
     figure, [axes] = new()
     found: dict[str, dict[int, list[float]]] = {}
     for x in tables.layers:
@@ -226,7 +235,7 @@ def _signs(
     drawn: list[Line] = []
     for name in names:
         means = {p: mean(v) for p, v in found.get(name, {}).items()}
-        line = _line(means, remaining)
+        line = _line(name, means, remaining)
         # Of arms that are the same up to what is trained, one is enough.
         if line[0] and line not in drawn:
             _curve(axes, line, name, len(drawn))
@@ -237,7 +246,7 @@ def _signs(
     return finish(figure, axes)
 
 
-def _layers(tables: Tables, arm: str, remaining: Mapping[int, float]) -> Figure:
+def _layers(tables: Tables, arm: str, remaining: Remaining) -> Figure:
     figure, [axes] = new()
     own = [x for x in tables.layers if x.arm == arm and x.round]
     for i, layer in enumerate(dict.fromkeys(x.layer for x in own)):
@@ -248,7 +257,7 @@ def _layers(tables: Tables, arm: str, remaining: Mapping[int, float]) -> Figure:
             if x.layer == layer:
                 values.setdefault(x.round, []).append(100 * x.remaining)
         means = {p: mean(v) for p, v in values.items()}
-        _curve(axes, _line(means, remaining), layer, i)
+        _curve(axes, _line(arm, means, remaining), layer, i)
     _logarithmic(axes)
     axes.set_ylabel("of the layer's weights (%)")
     curves.descending(axes, min(remaining.values()))
@@ -276,9 +285,13 @@ def _density(bins: Sequence[Bin], arms: Sequence[str]) -> Figure:
                 np.ma.masked_equal(counts, 0)
             )
             middle = left + planes.BINS / 2
-            axes.text(
-                middle, top - 1, f"{name}: {fate}", ha="center", fontsize=8
-            )
+            title = name if fate == "kept" else ""
+            axes.text(middle, top - 1, title, ha="center", fontsize=7.5)
+            if column == 0:
+                axes.text(
+                    -1, top + planes.BINS / 2, fate, fontsize=8, rotation=90,
+                    ha="right", va="center",
+                )  # fmt: skip
             half = planes.BINS / 2
             axes.plot(
                 [left, left + planes.BINS, np.nan, middle, middle],
@@ -296,5 +309,6 @@ def _density(bins: Sequence[Bin], arms: Sequence[str]) -> Figure:
         zorder=2,
     )
     axes.set_axis_off()
-    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=0.99)
+    width = figure.get_size_inches()[0]
+    figure.subplots_adjust(left=0.3 / width, right=0.99, bottom=0.01, top=0.99)
     return figure

@@ -45,6 +45,9 @@ CLAIMS = (*frankle2019.CLAIMS, *zhou2019.CLAIMS)
 
 UNSHOWN = "No experiment of this package shows it yet."
 
+WIDE = 1.3 * figures.WIDTH
+"""Inches."""
+
 TITLES = {
     "lottery_tickets": "Lottery tickets, Frankle & Carbin 2019, figures 3 to 5",
     "mask_criteria": "Mask criteria, Zhou et al. 2019, figure 3",
@@ -58,12 +61,21 @@ TITLES = {
 
 
 class Picture(NamedTuple):
-    """A drawn figure: its name, files and description."""
+    """A drawn figure.
+
+    Args:
+        name: Of its files.
+        svg: One of them.
+        png: The other one.
+        caption: What it shows.
+        wide: Whether it takes the whole width of a page.
+    """
 
     name: str
     svg: bytes
     png: bytes
     caption: str
+    wide: bool
 
 
 class Section(NamedTuple):
@@ -301,6 +313,7 @@ def _render(
             drawing.render(picture, "svg"),
             drawing.render(picture, "png"),
             caption,
+            picture.get_size_inches()[0] > WIDE,
         )
         for name, (picture, caption) in drawn.items()
     ], []
