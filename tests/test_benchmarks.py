@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from benchmarks import pruning, steps, workers
+from benchmarks import pruning, report, steps, workers
 
 
 def test_the_benchmark_prints_its_ratios(monkeypatch, capsys, data_dir):
@@ -29,6 +29,14 @@ def test_the_benchmark_of_pruning(monkeypatch, capsys):
     assert found["weights"] == 4000
     assert found["numpy.argsort over prune"] > 0
     assert 0 < found["peak memory over the weights'"] < 100
+
+
+def test_the_benchmark_of_reports(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["report", "--folders=1", "--repeats=1"])
+    report.main()
+    found = numbers(capsys.readouterr().out)
+    assert found["report of 1 folders, seconds"] > 0
+    assert found["report over import tensorflow"] > 0
 
 
 @pytest.mark.slow  # starts four processes

@@ -24,6 +24,9 @@ from tf_lottery.report.values import mean
 MATRIX_AT = 20.0
 """Per cent of the weights at which the masks of all arms are compared."""
 
+NUMBERED = 10
+"""Arms up to which the figure of all with all has numbers."""
+
 COLUMNS = 5
 """Arms beside each other in the figure of densities."""
 
@@ -198,7 +201,7 @@ def _matrix(
     figure, [axes] = new(size, width=max(WIDTH, size + 0.6))
     axes.imshow(values, cmap="cividis", vmin=0, vmax=1, aspect="auto")
     for (i, j), value in np.ndenumerate(values):
-        if not np.isnan(value):
+        if not np.isnan(value) and len(names) <= NUMBERED:
             colour = "#010101" if value > 0.55 else "#fefefe"
             axes.text(
                 j, i, f"{value:.2f}", ha="center", va="center",
@@ -220,7 +223,8 @@ def _matrix(
     return figure, (
         "How much the masks of two arms overlap in the same seed, with "
         f"{remaining[first, place]:.1f} % of the weights remaining: Jaccard "
-        f"index, mean over seeds. Independent masks would have {chance:.2f}."
+        f"index, mean over seeds. Independent masks would have {chance:.2f}. "
+        "The lighter, the more; all numbers are in the run's overlap.csv."
     )
 
 
@@ -266,7 +270,12 @@ def _layers(tables: Tables, arm: str, remaining: Remaining) -> Figure:
 
 def _density(bins: Sequence[Bin], arms: Sequence[str]) -> Figure:
     """Draws the planes of all arms as one picture, which is quick."""
-    names = [a for a in arms if any(b.arm == a for b in bins)]
+    planes_of: dict[tuple[str, str], np.ndarray] = {}
+    for b in bins:
+        if (b.arm, b.fate) not in planes_of:
+            planes_of[b.arm, b.fate] = np.zeros((planes.BINS, planes.BINS))
+        planes_of[b.arm, b.fate][planes.BINS - 1 - b.y, b.x] = b.weights
+    names = [a for a in arms if (a, "kept") in planes_of]
     columns = min(COLUMNS, len(names))
     blocks = -(-len(names) // columns)
     step = planes.BINS + GAP
@@ -276,13 +285,9 @@ def _density(bins: Sequence[Bin], arms: Sequence[str]) -> Figure:
     for i, name in enumerate(names):
         block, column = divmod(i, columns)
         for j, fate in enumerate(FATES):
-            counts = np.zeros((planes.BINS, planes.BINS))
-            for b in bins:
-                if (b.arm, b.fate) == (name, fate):
-                    counts[planes.BINS - 1 - b.y, b.x] = b.weights
             top, left = (2 * block + j) * step + GAP, column * step
             mosaic[top : top + planes.BINS, left : left + planes.BINS] = (
-                np.ma.masked_equal(counts, 0)
+                np.ma.masked_equal(planes_of.get((name, fate), 0), 0)
             )
             middle = left + planes.BINS / 2
             title = name if fate == "kept" else ""

@@ -144,12 +144,12 @@ def read(folder: pathlib.Path, arms: Sequence[str]) -> Tables:
         path = folder / name
         table = rows.from_csv(kind, path) if path.exists() else []
         for row in table:
-            _expect(row.arm in arms, path, f"one of the arms {arms}", row)
-            _expect(row.round in places, path, f"a round of {places}", row)
-            if isinstance(row, Bin):
-                inside = 0 <= row.x < planes.BINS and 0 <= row.y < planes.BINS
-                known = row.fate in density.FATES
-                _expect(inside and known, path, "a bin of the plane", row)
+            if row.arm not in arms:
+                raise _damaged(f"one of the arms {arms}", path, row)
+            if row.round not in places:
+                raise _damaged(f"a round of {places}", path, row)
+            if isinstance(row, Bin) and not _in_plane(row):
+                raise _damaged("a bin of the plane", path, row)
         others.append(table)
     return Tables(lines, *others)
 
@@ -158,13 +158,18 @@ def _check(
     lines: Sequence[Line], arms: Sequence[str], path: pathlib.Path
 ) -> None:
     for line in lines:
-        _expect(line.arm in arms, path, f"one of the arms {arms}", line)
+        if line.arm not in arms:
+            raise _damaged(f"one of the arms {arms}", path, line)
         for name in ("remaining", "test_accuracy", "test_accuracy_at_stop"):
             value = getattr(line, name)
-            fraction = math.isnan(value) or 0 <= value <= 1
-            _expect(fraction, path, f"{name} to be a fraction", line)
+            if not (math.isnan(value) or 0 <= value <= 1):
+                raise _damaged(f"{name} to be a fraction", path, line)
 
 
-def _expect(holds: bool, path: pathlib.Path, what: str, row: object) -> None:
-    if not holds:
-        raise rows.DamagedFile(f"expected {what} in {path}, received {row}")
+def _in_plane(row: Bin) -> bool:
+    numbers = range(planes.BINS)
+    return row.x in numbers and row.y in numbers and row.fate in density.FATES
+
+
+def _damaged(what: str, path: pathlib.Path, row: object) -> rows.DamagedFile:
+    return rows.DamagedFile(f"expected {what} in {path}, received {row}")

@@ -1,0 +1,137 @@
+"""Report: seconds from the command to the page, for many run folders.
+
+    python -m benchmarks.report
+
+Folders are made up: five figures of LeNet, each folder one seed, 25 rounds and
+the arms of its gin file's size. The peer is a start of Python that imports
+TensorFlow, which the report does without.
+"""
+
+import argparse
+import itertools
+import json
+import pathlib
+import random
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+from tf_lottery import planes
+from tf_lottery.report import density, tables
+from tf_lottery.report.density import Bin
+from tf_lottery.report.layers import Layer
+from tf_lottery.report.overlap import Overlap
+from tf_lottery.report.summary import Line
+from tf_lottery.report.tables import Tables
+
+ARMS = {
+    "lottery_tickets": 6,
+    "mask_criteria": 9,
+    "init_variants": 7,
+    "mask0_actions": 6,
+    "heuristic_supermask": 17,
+}
+ROUNDS = range(25)
+
+
+def main() -> None:
+    """Prints the seconds of each, and how many of ours one of the peer is."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folders", type=int, default=200)
+    parser.add_argument("--repeats", type=int, default=5)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary)
+        names = itertools.cycle(ARMS)
+        for i, name in zip(range(arguments.folders), names, strict=False):
+            make(folder / "runs" / f"{name}-{i:08d}", name, seed=i // len(ARMS))
+        report = ["tf_lottery.report", "runs", "--out=report"]
+        commands = {
+            f"report of {arguments.folders} folders": ["-m", *report],
+            "import tensorflow": ["-c", "import tensorflow"],
+        }
+        seconds: dict[str, list[float]] = {name: [] for name in commands}
+        for _ in range(arguments.repeats):
+            for name, words in commands.items():
+                start = time.perf_counter()
+                subprocess.run(
+                    [sys.executable, *words],
+                    cwd=folder,
+                    check=True,
+                    capture_output=True,
+                )
+                seconds[name].append(time.perf_counter() - start)
+    medians = {name: statistics.median(s) for name, s in seconds.items()}
+    for name, median in medians.items():
+        print(f"{name}, seconds: {median:.2f}")
+    ours, peer = medians.values()
+    print(f"report over import tensorflow: {ours / peer:.2f}")
+
+
+def make(folder: pathlib.Path, name: str, seed: int) -> None:
+    """Writes a run's folder with invented numbers."""
+    folder.mkdir(parents=True)
+    arms = [f"arm {i}" for i in range(ARMS[name])]
+    rule = {"untrained": name == "heuristic_supermask"}
+    plan = {
+        "name": name,
+        "arms": arms,
+        "rounds": list(ROUNDS[1:]),
+        "seeds": 1,
+        "data": "mnist",
+        "fingerprint": "invented",
+        "experiment": {"rules": dict.fromkeys(arms, rule)},
+        "recipe": {
+            "model": {
+                "call": "tf_lottery.models.lenet.LeNet",
+                "hidden": [300, 100],
+            },
+            "steps": 50_000,
+        },
+        "deviations": [],
+    }
+    (folder / "plan.json").write_text(json.dumps(plan))
+    numbers = random.Random(seed)
+    lines = [
+        Line(
+            seed=seed,
+            arm=arm,
+            round=number,
+            steps=50_000,
+            remaining=0.8**number,
+            stop_step=numbers.randrange(100, 50_000, 100),
+            test_accuracy_at_stop=numbers.uniform(0.9, 0.98),
+            test_accuracy=numbers.uniform(0.9, 0.98),
+            validation_accuracy=0.97,
+            train_accuracy=0.999,
+            seconds=100.0,
+        )
+        for arm in arms
+        for number in ROUNDS
+    ]
+    later = ROUNDS[1:]
+    layers = [
+        Layer(seed, arm, number, layer, 0.8**number, 0.7)
+        for arm in arms
+        for number in later
+        for layer in ("fc1", "fc2", "output", "all")
+    ]
+    overlaps = [
+        Overlap("arms", arm, other, number, "all", 1, 0.3, 0.3, 0.3, 0.2)
+        for number in later
+        for arm, other in itertools.combinations(arms, 2)
+    ]
+    bins = [
+        Bin(arm, seed, 3, fate, x, y, 100)
+        for arm in arms
+        for fate in density.FATES
+        for x in range(planes.BINS)
+        for y in range(planes.BINS)
+    ]
+    tables.write(folder, Tables(lines, layers, overlaps, bins))
+
+
+if __name__ == "__main__":
+    main()
