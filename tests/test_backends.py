@@ -24,7 +24,12 @@ def test_layers_under_jax():
             "tests/test_layers.py",
         ],
         cwd=ROOT,
-        env={**os.environ, "KERAS_BACKEND": "jax"},
+        env={
+            **os.environ,
+            "KERAS_BACKEND": "jax",
+            # Most of the time is compilation.
+            "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+        },
         capture_output=True,
         text=True,
     )

@@ -166,7 +166,12 @@ def test_evaluation_repeats_a_mask_of_its_own_and_does_not_step():
     assert not np.array_equal(first, numpy(mask(ones)))
 
 
-@given(st.integers(1, 60), st.floats(0.001, 1), st.integers(0, 1000))
+# Of few sizes, because some backends compile each anew.
+@given(
+    st.sampled_from((1, 2, 9, 40)),
+    st.sampled_from((0.001, 0.1, 0.34, 0.5, 0.99, 1.0)),
+    st.integers(0, 1000),
+)
 @settings(max_examples=25, deadline=None)
 def test_top_k_keeps_exactly_the_k_largest(size, remaining, seed):
     rng = np.random.default_rng(seed)
