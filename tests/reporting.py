@@ -2,10 +2,11 @@
 
 import json
 import math
+import pathlib
 
 from tf_lottery.report import rows
 from tf_lottery.report.collection import Figure, Run
-from tf_lottery.report.protocols import ITERATIONS, NETWORKS
+from tf_lottery.report.protocols import ITERATIONS, NETWORKS, RATES
 from tf_lottery.report.summary import Line
 
 RULES = {"untrained": {"untrained": True}, "rounds": {}}
@@ -14,7 +15,7 @@ RULES = {"untrained": {"untrained": True}, "rounds": {}}
 def plan(network="LeNet", kind="rounds", arms=("a",), rounds=(3, 7), **fields):
     steps, rate = ITERATIONS[network]
     recipe = {
-        "model": NETWORKS[network],
+        "model": {**NETWORKS[network], "use_bias": True},
         "optimizer": {
             "class_name": "Adam",
             "config": {"learning_rate": rate},
@@ -26,6 +27,12 @@ def plan(network="LeNet", kind="rounds", arms=("a",), rounds=(3, 7), **fields):
     }
     recipe |= fields.pop("recipe", {})
     rule = RULES.get(kind)
+    rates = [["fc", 0.2], ["output", 0.1]]
+    if network in RATES:
+        rates = [["conv", RATES[network]], *rates]
+    experiment = {"rates": rates, "scope": "layer"}
+    if rule is not None:
+        experiment["rules"] = dict.fromkeys(arms, rule)
     return {
         "name": "tickets",
         "arms": list(arms),
@@ -33,7 +40,7 @@ def plan(network="LeNet", kind="rounds", arms=("a",), rounds=(3, 7), **fields):
         "seeds": 3,
         "data": "mnist" if network == "LeNet" else "cifar10",
         "fingerprint": "f",
-        "experiment": {"rules": {arm: rule for arm in arms}} if rule else {},
+        "experiment": experiment,
         "recipe": recipe,
         "published": None,
         "deviations": [],
@@ -43,7 +50,7 @@ def plan(network="LeNet", kind="rounds", arms=("a",), rounds=(3, 7), **fields):
 
 def line(seed=0, arm="a", round=0, accuracy=0.9, **fields):
     values = {
-        "steps": 100,
+        "steps": 50_000,
         "remaining": 0.8**round,
         "stop_step": 50,
         "test_accuracy_at_stop": accuracy,
@@ -57,6 +64,7 @@ def line(seed=0, arm="a", round=0, accuracy=0.9, **fields):
 
 def figure(lines, folder="runs/x", **fields):
     """A figure of one run, not written anywhere."""
+    folder = pathlib.Path(folder)
     arms = list(dict.fromkeys(x.arm for x in lines))
     run = Run(folder, plan(arms=arms, **fields), "", list(lines), True)
     found = Figure([run], list(lines))
@@ -79,11 +87,14 @@ def write(folder, lines, done=True, **fields):
 
 
 def write_metrics(folder, lines):
-    """A metrics.csv that the lines follow from."""
+    """A metrics.csv that the lines follow from, in the order of a run's."""
     text = ["seed,arm,round,step,split,metric,value"]
     for x in lines:
         key = f"{x.seed},{x.arm},{x.round}"
-        text.append(f"{key},0,all,remaining,{x.remaining!r}")
+        for layer in ("k", "all"):
+            text.append(f"{key},0,{layer},remaining,{x.remaining!r}")
+            if x.round:
+                text.append(f"{key},0,{layer},sign agreement,0.75")
         for step in sorted({0, x.stop_step, x.steps}):
             loss = abs(step - x.stop_step)
             at_stop = step == x.stop_step

@@ -109,5 +109,14 @@ def test_densities_are_one_picture_with_final_weights_upwards():
     assert {"large", "small", "kept", "pruned"} <= texts
 
 
+def test_a_mask_may_be_there_before_its_network_is_evaluated():
+    found = make(overlaps=overlaps())
+    lines = [x for x in found.lines if x.round != 7]
+    drawn = beyond.draw(found._replace(lines=lines), ARMS)
+    [axes] = drawn["signs"][0].axes
+    np.testing.assert_allclose(axes.lines[0].get_xdata(), [50])
+    assert "50.0 %" in drawn["overlap_matrix"][1]
+
+
 def test_without_tables_there_are_no_figures():
     assert not beyond.draw(make(layers=()), ARMS)

@@ -42,7 +42,7 @@ def test_a_training_in_two_folders_counts_once(tmp_path):
     write(tmp_path / "two", longer)
     [figure], [note] = merge(tmp_path)
     assert len(figure.lines) == 9
-    assert "two: 3 of 6 trainings are also in" in note
+    assert "two: 3 of 6 trainings are there twice" in note
     assert "count once" in note
 
 
@@ -64,9 +64,10 @@ def test_another_result_of_the_same_training_is_left_out(tmp_path):
         {"experiment": {"rules": {"a": {"one_shot": True}}}},
         {"experiment": {"rules": {"a": {}}, "scope": "global"}},
         {"rounds": (7,)},
+        {"rounds": (9,)},
         {"network": "Conv-2"},
     ],
-    ids=lambda o: next(iter(o)),
+    ids=str,
 )
 def test_runs_of_two_protocols_are_never_averaged(tmp_path, other):
     rounds = (0, *other.get("rounds", (3, 7)))
@@ -83,7 +84,7 @@ def test_ladders_that_agree_as_far_as_both_go_are_one(tmp_path):
     write(tmp_path / "two", lines(rounds=(0, 3, 7, 9)), rounds=(3, 7, 9))
     [figure], [note] = merge(tmp_path)
     assert {x.round for x in figure.lines} == {0, 3, 7, 9, 10}
-    assert "3 of 4 trainings are also in" in note
+    assert "3 of 4 trainings are there twice" in note
 
 
 def test_a_run_under_way_is_read_from_its_metrics(tmp_path):
@@ -134,7 +135,7 @@ DAMAGE = {
     "plan without a field": (
         "plan.json",
         lambda t: json.dumps({**json.loads(t), "recipe": None}),
-        "'recipe' to be a dict",
+        "recipe to be dict",
     ),
     "summary gone": ("summary.csv", None, "a table in"),
     "cut off within a line": ("summary.csv", lambda t: t[:-30], "whole line"),
@@ -154,6 +155,11 @@ DAMAGE = {
         "summary.csv",
         lambda t: t.replace("0.9", "9.0"),
         "test_accuracy to be a fraction",
+    ),
+    "nothing remains": (
+        "summary.csv",
+        lambda t: t.replace("1.0,50,", "nan,50,"),
+        "weights to remain",
     ),
     "an unknown arm": (
         "summary.csv",
@@ -190,6 +196,56 @@ def test_damaged_metrics_of_a_run_under_way_are_said(tmp_path):
     text = (folder / "metrics.csv").read_text()
     (folder / "metrics.csv").write_text(text.replace("0,a,3,0,", "0,a,3,?,"))
     with pytest.raises(DamagedFile, match=r"records in .*metrics.csv"):
+        collection.read(folder)
+
+
+def test_a_training_that_contradicts_itself_is_left_out(tmp_path):
+    twice = [*lines(), line(0, "a", 3, 0.5)]
+    write(tmp_path / "one", twice)
+    [figure], [note] = merge(tmp_path)
+    assert [x.test_accuracy for x in figure.lines] == [0.9] * 3
+    assert "one: 1 of 4 trainings have another result" in note
+
+
+def test_a_folder_named_twice_counts_once(tmp_path):
+    folder = write(tmp_path / "one", lines())
+    [figure], notes = merge(tmp_path, folder, folder / ".." / "one")
+    assert len(figure.runs) == 1 and not notes
+
+
+def test_a_run_that_has_just_begun_has_no_lines(tmp_path):
+    folder = write(tmp_path / "one", [], arms=("a",), done=False)
+    (folder / "summary.csv").unlink()
+    run = collection.read(folder)
+    assert not run.complete and not run.lines
+    (folder / "metrics.csv").write_text("seed,arm")  # its first line
+    assert not collection.read(folder).lines
+
+
+FIELDS = {
+    "rounds": ("x", None, [1, "x"]),
+    "arms": ([], ["a", 1], {}),
+    "recipe": ({}, {"model": {}}, {"model": {}, "steps": "many"}),
+    "experiment": ({"rules": None}, {"rules": []}, {"rules": {"a": 1}}),
+    "deviations": (None, "none"),
+    "seeds": ("three",),
+}
+
+
+@pytest.mark.parametrize(
+    "name, value",
+    [(name, value) for name, values in FIELDS.items() for value in values],
+    ids=str,
+)
+def test_a_plan_is_checked_field_by_field(tmp_path, name, value):
+    folder = write(tmp_path / "one", lines())
+    there = json.loads((folder / "plan.json").read_text())
+    if (name, value) == ("rounds", None):
+        del there[name]
+    else:
+        there[name] = value
+    (folder / "plan.json").write_text(json.dumps(there))
+    with pytest.raises(DamagedFile, match=r"expected .* in .*plan\.json"):
         collection.read(folder)
 
 

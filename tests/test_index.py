@@ -13,8 +13,16 @@ from conftest import ROOT
 from reporting import line, write, write_metrics
 
 from tf_lottery.report import __main__ as command
-from tf_lottery.report import curves, drawing, events, figures, index
+from tf_lottery.report import (
+    collection,
+    curves,
+    drawing,
+    events,
+    figures,
+    index,
+)
 from tf_lottery.report.marks import Mark
+from tf_lottery.report.rows import DamagedFile
 from tf_lottery.store import StorageError
 
 TICKETS = ("winning ticket", "random reinit #1", "random masks", "one-shot")
@@ -70,7 +78,7 @@ def test_the_page_says_what_was_claimed_and_what_came(runs):
     claims = claims_of(runs.parent / "report")
     assert claims.keys() == {c.key for c in index.CLAIMS}
     better = claims["FC4"]
-    assert better["verdict"] == "reproduced"
+    assert better["verdict"] == better["comparisons_verdict"] == "reproduced"
     assert (better["papers_number"], better["ours"]) == (
         "+0.50 points",
         "+0.60 points",
@@ -84,7 +92,7 @@ def test_the_page_says_what_was_claimed_and_what_came(runs):
     for verdict, number in built.counts.items():
         found = {k for k, r in claims.items() if r["verdict"] == verdict}
         assert re.search(rf"<b>{number}</b>. <a[^>]*>{verdict}</a>", text)
-        assert number or not found
+        assert len(found) == number
     for expected in (
         "+0.60 points",
         "python -m the_command",
@@ -99,7 +107,9 @@ def test_the_page_needs_nothing_else_and_is_described(runs):
     _, text = build(runs)
     for reference in ('src="', 'href="http', "<script", "@import", "<link"):
         assert reference not in text
-    assert text.count("<svg") == text.count('role="img" aria-label="') == 5
+    assert text.count("<svg") == text.count('role="group" aria-label="') == 5
+    ids = re.findall(r' id="(.*?)"', text)
+    assert len(ids) == len(set(ids))
     assert "prefers-color-scheme: dark" in text
     assert 'name="viewport"' in text
     # What stays in one colour would be lost on a page of that colour.
@@ -200,6 +210,50 @@ def test_a_run_under_way_is_shown_as_far_as_it_is(runs):
     assert claims["FC5"]["missing"].startswith("round 15")
 
 
+def test_a_run_is_shown_after_every_line_that_it_writes(runs):
+    folder = runs / "tickets"
+    (folder / "DONE").unlink()
+    there = ticket_lines(seeds=2, rounds=(0, 3), arms=TICKETS[:2])
+    write_metrics(folder, there)
+    whole = (folder / "metrics.csv").read_text().splitlines(keepends=True)
+    for end in range(1, len(whole) + 1):
+        (folder / "metrics.csv").write_text("".join(whole[:end]))
+        [run] = collection.read_all([folder])[0]
+        [figure], _ = collection.merge([run])
+        for part in (index._draw_papers, index._draw_beyond):
+            part(figure, [], runs)
+
+
+def test_arms_of_learned_masks_that_have_not_begun_are_empty_rows(runs):
+    lines = [line(0, "init #1", 0)]
+    arms = ("init #1", "signed constant")
+    folder = runs / "few"
+    write(folder, lines, kind="supermask", name="few", arms=arms)
+    build(runs)
+    assert (runs.parent / "report/figures/few_accuracy.svg").exists()
+
+
+def test_names_may_be_anything(runs):
+    arms = ("a|b", "$\\frac$", "<b>&", "ü")
+    lines = ticket_lines(arms=arms)
+    folder = runs / "of # mine"
+    write(folder, lines, name="odd", rounds=tuple(LADDER)[1:])
+    _, text = build(runs)
+    assert "&lt;b&gt;&amp;" in text
+    assert 'href="../runs/of%20%23%20mine/"' in text
+    markdown = (runs.parent / "report" / "results.md").read_text()
+    assert "| a\\|b | 3 |" in markdown
+
+
+def test_a_report_within_its_runs_is_no_run(runs):
+    for _ in range(2):
+        built = index.build([runs], runs / "report")
+        assert not built.left_out
+    built = index.build([runs / "report", runs], runs)
+    built = index.build([runs], runs)
+    assert [x for x in built.left_out if "figures" in x] == []
+
+
 def test_a_folder_that_cannot_be_written_is_named(runs):
     (runs.parent / "file").write_text("")
     with pytest.raises(StorageError, match="file"):
@@ -295,6 +349,18 @@ def test_event_files_can_be_read_again(runs, tmp_path):
             found[value.tag, event.step] = value.simple_value
     assert found["accuracy/test", 50_000] == pytest.approx(0.9701)
     assert found["remaining/all", 0] == pytest.approx(0.5128)
+
+
+def test_two_runs_of_one_name_have_event_files_each(runs, tmp_path):
+    pytest.importorskip("tensorboardX")
+    for parent in ("one", "two"):
+        folder = write(runs / parent / "x", ticket_lines(seeds=1))
+        write_metrics(folder, ticket_lines(seeds=1, rounds=(0,)))
+    logs = events.write([runs / "one", runs / "two"], tmp_path)
+    assert {path.name for path in logs.iterdir()} == {"x", "x'"}
+    (runs / "one" / "x" / "metrics.csv").write_text("0,1,2\n")
+    with pytest.raises(DamagedFile, match=r"records in .*metrics\.csv"):
+        events.write([runs / "one"], tmp_path)
 
 
 def test_event_files_need_their_extra(runs, monkeypatch):

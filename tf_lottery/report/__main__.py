@@ -78,13 +78,14 @@ def state(paths: list[pathlib.Path]) -> dict[pathlib.Path, tuple[int, int]]:
 
 def run_main(argv: list[str]) -> None:
     """Runs `main`, with one line instead of a traceback for a user's error."""
+    from tf_lottery.report.rows import DamagedFile
     from tf_lottery.store import StorageError
 
     try:
         main(argv)
     except KeyboardInterrupt:
         print()
-    except (StorageError, ModuleNotFoundError) as error:
+    except (DamagedFile, ModuleNotFoundError, StorageError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
 

@@ -17,6 +17,7 @@ from tf_lottery import planes
 from tf_lottery.report import curves, rounds
 from tf_lottery.report.density import FATES, Bin
 from tf_lottery.report.figures import COLOURS, STYLE, WIDTH, finish, new
+from tf_lottery.report.layers import Layer
 from tf_lottery.report.overlap import Overlap
 from tf_lottery.report.tables import Tables
 from tf_lottery.report.values import mean
@@ -41,6 +42,11 @@ def draw(tables: Tables, arms: Sequence[str]) -> dict[str, tuple[Figure, str]]:
         From a figure's name to the figure and a sentence that describes it.
     """
     remaining = _remaining(tables)
+    # A mask is there before its network is evaluated for the first time.
+    tables = tables._replace(
+        layers=[x for x in tables.layers if _key(x) in remaining],
+        overlaps=[x for x in tables.overlaps if _key(x) in remaining],
+    )
     of_arms = [o for o in tables.overlaps if o.between == "arms"]
     of_seeds = [o for o in tables.overlaps if o.between == "seeds"]
     of_all = [x for x in tables.layers if x.layer == "all" and x.round]
@@ -97,6 +103,10 @@ def draw(tables: Tables, arms: Sequence[str]) -> dict[str, tuple[Figure, str]]:
 Line = tuple[list[float], list[float]]
 Remaining = Mapping[tuple[str, int], float]
 """By arm and round, in per cent."""
+
+
+def _key(row: Layer | Overlap) -> tuple[str, int]:
+    return rounds.line_of(row.arm), row.round
 
 
 def _remaining(tables: Tables) -> Remaining:
@@ -181,10 +191,10 @@ def _matrix(
     overlaps: Sequence[Overlap], remaining: Remaining
 ) -> tuple[Figure, str] | None:
     """Draws the overlap of all arms with each other, if there are three."""
-    rounds_there = {o.round for o in overlaps}
-    if not rounds_there:
+    if not overlaps:
         return None
     first = rounds.line_of(overlaps[0].arm)
+    rounds_there = {o.round for o in overlaps if o.arm == overlaps[0].arm}
     place = min(
         rounds_there,
         key=lambda p: abs(math.log(remaining[first, p] / MATRIX_AT)),

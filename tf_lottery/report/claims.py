@@ -9,7 +9,8 @@ expected of them:
     "="  they are so alike that the whole interval lies within `size`
 
 How sure the paper's number is: "abstract" and "quoted" were read in the paper
-or quoted from it, "notes" in notes about it, "recalled" was read nowhere.
+or quoted from it, "submission" in an earlier version of it, "notes" in notes
+about it; "recalled" was read nowhere.
 """
 
 import math
@@ -17,6 +18,13 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 INFINITE = math.inf
+SOURCES = {
+    "abstract": "the paper's abstract",
+    "quoted": "quoted from the paper",
+    "submission": "the paper's submission",
+    "notes": "notes on the paper",
+    "recalled": "recalled, not verified",
+}
 CHANCE = 10.0
 """Per cent accuracy of guessing one of ten classes."""
 
@@ -52,25 +60,28 @@ GIN_FILES = {
 class Place(NamedTuple):
     """Where on the x axis, in per cent of the weights remaining.
 
-    Of a range, values are means over the rounds within; if `best`, that round
-    within counts whose mean over seeds is highest.
+    Of a range, values are means over the rounds within. If `best`, the round
+    counts that is best in the other seeds: chosen by the seed's own values, the
+    best of many rounds would be too good.
 
     Args:
         low: The lower end.
         high: The upper end.
         best: See above.
         round: Which round of the papers' ladder it is, if it is one.
+        percent: What it has, if it is one.
     """
 
     low: float
     high: float
     best: bool = False
     round: int | None = None
+    percent: float | None = None
 
 
-def at(percent: float, round: int | None = None) -> Place:
+def at(percent: float, round: int) -> Place:
     """Returns the place of a round: a tenth more or less is the same place."""
-    return Place(percent / 1.1, percent * 1.1, round=round)
+    return Place(percent / 1.1, percent * 1.1, round=round, percent=percent)
 
 
 def between(low: float, high: float) -> Place:
@@ -78,7 +89,7 @@ def between(low: float, high: float) -> Place:
     return Place(low, high)
 
 
-DENSE = Place(100, 100, round=0)
+DENSE = Place(100, 100, round=0, percent=100)
 BEST = Place(0, 99, best=True)
 END = Place(0, 100)
 """For experiments without rounds."""
@@ -109,10 +120,10 @@ class Comparison:
     Args:
         left: A side.
         right: The other one, or a number.
-        metric: "accuracy" (at early stop, of the untrained or of the
-            supermask network; per cent), "accuracy at the end", "training
-            accuracy", "stop" (iteration of early stop), "kept" (per cent of
-            the weights).
+        metric: "accuracy" (per cent: at early stop; of learned masks at
+            the end; of untrained networks as they are), "accuracy at the
+            end", "training accuracy", "stop" (iteration of early stop), "kept"
+            (per cent of the weights).
         expect: ">", "<" or "="; see the module.
         form: "difference", in points, or "ratio". With a number on the right
             the left side itself is shown.
@@ -140,7 +151,7 @@ class Claim:
         where: Section, figure or table.
         statement: In our words.
         network: "LeNet", "Conv-2", "Conv-4" or "Conv-6".
-        source: "abstract", "quoted", "notes" or "recalled"; see the module.
+        source: A key of `SOURCES`.
         comparisons: What must hold; none if no experiment here can show it.
         note: What else a reader must know.
     """

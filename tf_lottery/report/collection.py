@@ -58,7 +58,7 @@ class Run:
         return tables.read(self.folder, self.plan["arms"])
 
 
-@dataclass
+@dataclass(eq=False)
 class Figure:
     """Runs of one protocol, merged: what one figure or table shows.
 
@@ -115,27 +115,47 @@ class Figure:
         return sum(s for s in seconds.values() if s == s) / 60
 
     @property
+    def longest(self) -> dict[str, Any]:
+        """The plan with the most rounds."""
+        plans = [run.plan for run in self.runs]
+        return max(plans, key=lambda plan: len(plan["rounds"] or ()))
+
+    @property
     def deviations(self) -> list[str]:
         """How it differs from what the paper did."""
-        places = {line.round for line in self.lines if line.round}
-        return protocols.deviations_of(
-            self.plan, len(self.seeds), len(places)
-        ) + [f"{r.folder} is under way" for r in self.runs if not r.complete]
+        method, amount = protocols.deviations_of(self.longest, len(self.seeds))
+        under_way = [r.folder for r in self.runs if not r.complete]
+        return [*method, *amount, *(f"{f} is under way" for f in under_way)]
+
+    @property
+    def method_deviates(self) -> tuple[bool, int]:
+        """Whether the data are others, and how much else is."""
+        method, _ = protocols.deviations_of(self.longest, len(self.seeds))
+        return any(d.startswith("data ") for d in method), len(method)
+
+    def finished(self, line: Line) -> bool:
+        """Returns whether a line's training is, if it is to be trained."""
+        if self.kind == "untrained" and line.round:
+            return True
+        return line.steps >= self.plan["recipe"]["steps"]
 
 
 def read_all(
-    paths: Iterable[pathlib.Path], skip: pathlib.Path | None = None
+    paths: Iterable[pathlib.Path], skip: Iterable[pathlib.Path] = ()
 ) -> tuple[list[Run], list[str]]:
     """Returns the runs in some folders, and what was left out and why.
 
     Args:
-        paths: Folders of runs, or folders of such folders.
-        skip: A folder that is passed over.
+        paths: Folders of runs, or folders of such folders. What is named twice
+            counts once.
+        skip: Folders that are passed over.
     """
     runs, left_out = [], []
-    for folder in dict.fromkeys(f for path in paths for f in _folders(path)):
-        if skip and folder.resolve() == skip.resolve():
+    seen = {folder.resolve() for folder in skip}
+    for folder in (f for path in paths for f in _folders(path)):
+        if folder.resolve() in seen:
             continue
+        seen.add(folder.resolve())
         try:
             runs.append(read(folder))
         except DamagedFile as error:
@@ -162,26 +182,54 @@ def read(folder: pathlib.Path) -> Run:
         raise DamagedFile(
             f"expected a run's folder with a plan.json, received {folder}"
         )
-    plan = _json(folder / "plan.json")
-    for name, kind in PLAN_FIELDS.items():
-        if not isinstance(plan.get(name), kind):
-            raise DamagedFile(
-                f"expected {name!r} to be a {kind.__name__} in "
-                f"{folder / 'plan.json'}, received {plan.get(name)!r}; the "
-                "command of the run writes it again"
-            )
+    plan = _plan(folder / "plan.json")
     environment = folder / "env.json"
-    command = (
-        _json(environment).get("command", "") if environment.exists() else ""
+    known = _json(environment) if environment.exists() else {}
+    command = str(known.get("command", ""))
+    # A run's own process writes DONE in the end; results/ has the summary only.
+    summary, metrics = folder / "summary.csv", folder / "metrics.csv"
+    complete = (folder / "DONE").exists() or (
+        summary.exists() and not metrics.exists()
     )
-    # A run's own process writes the summary in the end; results/ has only it.
-    measured = (folder / "metrics.csv").exists()
-    complete = (folder / "DONE").exists() or not measured
     if complete:
         lines = tables.read_summary(folder, plan["arms"])
     else:
         lines = tables.measure(folder, plan["arms"], masks=False).lines
+    if plan["rounds"]:  # a figure's x axis
+        for line in lines:
+            if not 0 < line.remaining <= 1:
+                raise DamagedFile(
+                    f"expected weights to remain in {folder}, received {line}"
+                )
     return Run(folder, plan, command, lines, complete)
+
+
+def _plan(path: pathlib.Path) -> dict[str, Any]:
+    """Returns a plan.json with every field that reports look at."""
+    plan = _json(path)
+    fields: list[tuple[str, Any, object]] = [
+        *((name, kind, plan.get(name)) for name, kind in PLAN_FIELDS.items()),
+        ("rounds", list | None, plan.get("rounds", "missing")),
+    ]
+    if all(isinstance(value, kind) for _, kind, value in fields):
+        recipe = plan["recipe"]
+        rules = plan["experiment"].get("rules", {})
+        fields += [
+            ("recipe.model", dict, recipe.get("model")),
+            ("recipe.steps", int, recipe.get("steps")),
+            ("experiment.rules", dict, rules),
+            *(("an arm", str, arm) for arm in plan["arms"] or [None]),
+            *(("a round", int, number) for number in plan["rounds"] or []),
+        ]
+        if isinstance(rules, dict):
+            fields += [("a rule", dict, rule) for rule in rules.values()]
+    for name, kind, value in fields:
+        if not isinstance(value, kind):
+            raise DamagedFile(
+                f"expected {name} to be {getattr(kind, '__name__', kind)} in "
+                f"{path}, received {value!r}; the run's command writes it again"
+            )
+    return plan
 
 
 def merge(runs: Sequence[Run]) -> tuple[list[Figure], list[str]]:
@@ -212,7 +260,7 @@ def _order(figure: Figure) -> tuple:
         names.index(figure.network) if known else len(names),
         figure.kind == "supermask",
         figure.plan["name"],
-        -figure.plan["recipe"].get("steps", 0),
+        -figure.plan["recipe"]["steps"],
         figure.runs[0].folder,
     )
 
@@ -223,6 +271,7 @@ def _add(figure: Figure, run: Run) -> list[str]:
     for line in run.lines:
         key = line.arm, line.seed, line.round
         if key not in known:
+            known[key] = line
             figure.lines.append(line)
             figure.folders[key] = run.folder
         elif _equal(known[key], line):
@@ -230,17 +279,18 @@ def _add(figure: Figure, run: Run) -> list[str]:
         else:
             other += 1
     figure.runs.append(run)
-    first = ", ".join(str(r.folder) for r in figure.runs[:-1])
+    first = " or ".join(str(r.folder) for r in figure.runs)
     notes = []
     if same:
         notes.append(
             f"{run.folder}: {same} of {len(run.lines)} trainings are "
-            f"also in {first}, and count once"
+            f"there twice, in {first}, and count once"
         )
     if other:
         notes.append(
             f"{run.folder}: {other} of {len(run.lines)} trainings have "
-            f"another result in {first}, which counts; these are left out"
+            f"another result elsewhere in {first}, which counts; these are "
+            "left out"
         )
     return notes
 
@@ -257,7 +307,9 @@ def _together(left: Run, right: Run) -> bool:
     arms = set(left.plan["arms"]) & set(right.plan["arms"])
     if any(_rule(left.plan, a) != _rule(right.plan, a) for a in arms):
         return False
-    return _ladders_agree(*(r.plan.get("rounds") or [] for r in (left, right)))
+    if Figure([left]).kind != "rounds":  # where a round knows no other
+        return True
+    return _ladders_agree(left.plan["rounds"], right.plan["rounds"])
 
 
 def _ladders_agree(left: Sequence[int], right: Sequence[int]) -> bool:
@@ -267,7 +319,7 @@ def _ladders_agree(left: Sequence[int], right: Sequence[int]) -> bool:
     """
     common = [r for r in left if r in right]
     if not common:
-        return True
+        return False
     last = common[-1]
     return [r for r in left if r <= last] == [r for r in right if r <= last]
 

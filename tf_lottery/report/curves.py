@@ -6,6 +6,7 @@ and the dense network is the dashed grey line.
 """
 
 import functools
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -99,7 +100,7 @@ def draw(
             if own:
                 caption += (
                     " Diamonds: the paper; where it has a difference or a "
-                    "ratio, put on our other side."
+                    "ratio, put on our other side. Dotted: the paper's best."
                 )
             drawn[name] = (_figure(series, dense, label, own, link), caption)
     return drawn
@@ -145,7 +146,7 @@ def _figure(
         )
         descending(axes, lowest)
     grid[0].set_ylabel(label)
-    _limits(grid[0], series)
+    _limits(grid[0], series, marks)
     if len(panels) > 1:
         endings = {n.removeprefix(_base(n, names)) for n in variants}
         grid[0].set_title("plain", fontsize=10)
@@ -190,6 +191,10 @@ def _link(
 
 def _mark(axes: Axes, mark: Mark, i: int) -> None:
     handles = axes.get_legend_handles_labels()[1]
+    if math.isnan(mark.remaining):  # the paper does not say where
+        colour = COLOURS[i % len(COLOURS)]
+        axes.axhline(mark.value, color=colour, ls=":", lw=1.2)
+        return
     axes.plot(
         mark.remaining,
         mark.value,
@@ -215,16 +220,20 @@ def descending(axes: Axes, lowest: float) -> None:
     axes.set_xlabel("weights remaining (%)")
 
 
-def _limits(axes: Axes, series: Mapping[str, list[Point]]) -> None:
+def _limits(
+    axes: Axes, series: Mapping[str, list[Point]], marks: Sequence[Mark]
+) -> None:
     """Cuts off what lies far below a good dense network."""
     if "accuracy" not in axes.get_ylabel() or "without" in axes.get_ylabel():
         return
     means = [point.mean for points in series.values() for point in points]
     if not means:
         return
-    floor = max(means) - POINTS_BELOW_DENSE
+    values = [mark.value for mark in marks]
+    highest = max([*means, *values])
+    floor = min([max(means) - POINTS_BELOW_DENSE, *(v - 1 for v in values)])
     if min(means) < floor:
-        axes.set_ylim(floor, max(means) + 0.05 * POINTS_BELOW_DENSE)
+        axes.set_ylim(floor, highest + 0.05 * POINTS_BELOW_DENSE)
 
 
 def _base(name: str, names: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ In a page a figure is inline SVG whose lines and letters take their colours
 from the page, so that it is as legible in the dark as in the light.
 """
 
+import hashlib
 import io
 import re
 from typing import Any
@@ -47,10 +48,13 @@ def inline(svg: bytes, caption: str) -> Markup:
     for side, value in (("width", width), ("height", height)):
         text = text.replace(f' {side}="{value}"', "", 1)
     # Names that nothing refers to, and that every figure of a page has.
-    text = re.sub(r' id="[a-zA-Z.]+_\d+"', "", text)
+    text = re.sub(r' id="[\w.]+_\d+"', "", text)
+    # Those that something refers to are the figure's own.
+    own = hashlib.sha256(svg).hexdigest()[:8]
+    text = re.sub(r'(\bid="|"#|url\(#)([\w.-]+)', rf"\1\2-{own}", text)
     for colour, name in ((INK, "ink"), (GRID, "grid"), (PAPER, "paper")):
         text = text.replace(colour, f"var(--{name})")
-    label = Markup('<svg role="img" aria-label="{}" style="max-width: {}" ')
+    label = Markup('<svg role="group" aria-label="{}" style="max-width: {}" ')
     points = float(width.removesuffix("pt"))
     start = label.format(caption, f"{points / 72:.2f}in")
     return Markup(start + Markup(text.removeprefix("<svg ")))

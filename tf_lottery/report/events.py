@@ -10,7 +10,9 @@ import shutil
 import urllib.parse
 from collections.abc import Sequence
 
+from tf_lottery.records import Record
 from tf_lottery.report import collection
+from tf_lottery.report.rows import DamagedFile
 from tf_lottery.runs import scan_records
 from tf_lottery.store import storing
 
@@ -26,6 +28,7 @@ def write(paths: Sequence[pathlib.Path], out: pathlib.Path) -> pathlib.Path:
         The folder to give to `tensorboard --logdir`.
 
     Raises:
+        DamagedFile: A run's metrics.csv has a line that is no record.
         ModuleNotFoundError: tensorboardX is not installed.
         StorageError: A file could not be written.
     """
@@ -37,23 +40,30 @@ def write(paths: Sequence[pathlib.Path], out: pathlib.Path) -> pathlib.Path:
             "pip install 'tf_lottery[tensorboard]'"
         ) from error
     logs = out / "tensorboard"
+    with storing(logs):
+        shutil.rmtree(logs, ignore_errors=True)
     for run in collection.read_all(paths)[0]:
         metrics = run.folder / "metrics.csv"
         if not metrics.exists():
             continue
         when = metrics.stat().st_mtime
-        folder = logs / run.folder.name
-        with storing(folder):
-            shutil.rmtree(folder, ignore_errors=True)
-            writers: dict[tuple, SummaryWriter] = {}
-            for r in scan_records(run.folder):
-                key = r.arm, r.seed, r.round
-                if key not in writers:
-                    arm = urllib.parse.quote(r.arm, safe=" ,#")
-                    name = f"{arm}, seed {r.seed}, round {r.round}"
-                    writers[key] = SummaryWriter(str(folder / name))
-                tag = f"{r.metric}/{r.split}"
-                writers[key].add_scalar(tag, r.value, r.step, walltime=when)
-            for writer in writers.values():
-                writer.close()
+        folder = logs / run.folder.resolve().name
+        while folder.exists():  # another folder's run of the same name
+            folder = folder.with_name(folder.name + "'")
+        # All of a training before the next: a writer is an open file.
+        trainings: dict[tuple, list[Record]] = {}
+        try:
+            for record in scan_records(run.folder):
+                trainings.setdefault(record[:3], []).append(record)
+        except ValueError as error:
+            raise DamagedFile(
+                f"expected records in {metrics}: {error}"
+            ) from error
+        for (seed, arm, round_), records in trainings.items():
+            quoted = urllib.parse.quote(arm, safe=" ,#")
+            name = f"{quoted}, seed {seed}, round {round_}"
+            with storing(folder), SummaryWriter(str(folder / name)) as writer:
+                for r in records:
+                    tag = f"{r.metric}/{r.split}"
+                    writer.add_scalar(tag, r.value, r.step, walltime=when)
     return logs

@@ -35,6 +35,7 @@ STYLE: dict[Any, Any] = {
     # Fixed: to find out whether a title meets an axis takes longer than both.
     "axes.titley": 1.0,
     "font.size": 10,
+    "text.parse_math": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "tf_lottery",  # the same file for the same numbers
 }
@@ -155,7 +156,7 @@ def draw_table(
             points = axes.scatter(
                 x, [i] * len(x), s=30, color=colour, alpha=0.8, zorder=4
             )
-            points.set_urls([link(arm, 0)] * len(x))
+            points.set_urls([link(arm, 0) for _ in x])
         for mark in marks:
             if mark.arm in arms and mark.metric == "accuracy":
                 named = axes.get_legend_handles_labels()[1]

@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import pathlib
 import re
+import urllib.parse
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -34,14 +35,15 @@ from tf_lottery.report import (
     verdicts,
     wording,
     zhou2019,
+    zhou2019_table1,
 )
-from tf_lottery.report.claims import GIN_FILES
+from tf_lottery.report.claims import GIN_FILES, SOURCES
 from tf_lottery.report.collection import Figure
 from tf_lottery.report.marks import Mark
 from tf_lottery.report.verdicts import Finding, Judgement
 from tf_lottery.store import storing, write_atomically
 
-CLAIMS = (*frankle2019.CLAIMS, *zhou2019.CLAIMS)
+CLAIMS = (*frankle2019.CLAIMS, *zhou2019.CLAIMS, *zhou2019_table1.CLAIMS)
 
 UNSHOWN = "No experiment of this package shows it yet."
 
@@ -113,6 +115,7 @@ class Row(NamedTuple):
     statement: str
     verdict: str
     comparison: str = ""
+    comparisons_verdict: str = ""
     papers_number: str = ""
     counts_from_to: str = ""
     ours: str = ""
@@ -154,7 +157,8 @@ def build(
     Raises:
         StorageError: A file could not be written.
     """
-    runs, left_out = collection.read_all(paths, skip=out / "figures")
+    skip = (out, out / "figures", out / "tensorboard")
+    runs, left_out = collection.read_all(paths, skip)
     found, notes = collection.merge(runs)
     left_out += notes
     judged = verdicts.judge(CLAIMS, found)
@@ -180,6 +184,7 @@ def build(
         "gin_files": dict.fromkeys(GIN_FILES.values()),
         "refresh": refresh,
         "unshown": UNSHOWN,
+        "sources": SOURCES,
         "where": _Where(sections, out),
     }
     page = out / "index.html"
@@ -198,10 +203,10 @@ class _Where:
         self._sections = sections
         self._out = out
 
-    def section(self, figure: Figure | None) -> str:
-        """Returns the anchor of a figure's section."""
+    def section(self, finding: Finding) -> str:
+        """Returns the anchor of the section that a finding is from."""
         for section in self._sections:
-            if section.figure is figure:
+            if section.figure in finding.figures[:1]:
                 return section.key
         return ""
 
@@ -212,7 +217,8 @@ class _Where:
 
 def relative(folder: pathlib.Path, out: pathlib.Path) -> str:
     """Returns a link from the report to a folder."""
-    return pathlib.PurePath(os.path.relpath(folder, out)).as_posix() + "/"
+    path = pathlib.PurePath(os.path.relpath(folder, out)).as_posix()
+    return urllib.parse.quote(path) + "/"
 
 
 def _sections(
@@ -227,9 +233,17 @@ def _sections(
         keys[name] = keys.get(name, 0) + 1
         key = name if keys[name] == 1 else f"{name}-{keys[name]}"
         own = []
+        seen: set[tuple] = set()
         for judgement in [o for j in judged for o in (j, *j.others)]:
-            findings = [f for f in judgement.findings if f.figure is figure]
-            if any(f.effect for f in findings):
+            findings = [
+                f
+                for f in judgement.findings
+                if f.effect
+                and f.figures[0] is figure
+                and (judgement.claim.key, f.comparison) not in seen
+            ]
+            seen |= {(judgement.claim.key, f.comparison) for f in findings}
+            if findings:
                 own.append((judgement, findings))
         sections.append(_section(key, figure, own))
     # The figures of one section are two tasks: both cores have work to the end.
@@ -265,7 +279,7 @@ def _section(
     judgements: list[tuple[Judgement, list[Finding]]],
 ) -> Section:
     name = re.sub(r"_conv\d$", "", figure.plan["name"])
-    steps = figure.plan["recipe"].get("steps", 0)
+    steps = figure.plan["recipe"]["steps"]
     if figure.kind == "supermask":
         shown = []
     else:
@@ -325,7 +339,8 @@ def _draw_papers(
     """Draws the papers' figures from our runs."""
     folders: dict[tuple[str, int], pathlib.Path] = {}
     for (arm, _, number), folder in figure.folders.items():
-        folders.setdefault((rounds.line_of(arm), number), folder)
+        for name in (arm, rounds.line_of(arm)):
+            folders.setdefault((name, number), folder)
 
     def link(line: str, number: int) -> str:
         return relative(folders[line, number], out)
@@ -365,8 +380,9 @@ def _rows(judgement: Judgement) -> list[Row]:
     return [
         Row(
             *about,
-            f.verdict,
+            judgement.verdict,
             wording.comparison(f.comparison),
+            f.verdict,
             wording.paper(f.comparison),
             wording.expected(f.comparison),
             wording.number(f.comparison, f.effect.mean) if f.effect else "",

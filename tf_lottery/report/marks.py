@@ -11,7 +11,7 @@ class Mark(NamedTuple):
         metric: "accuracy", "stop", "accuracy at the end" or "training
             accuracy".
         arm: The line it belongs to.
-        remaining: Per cent of the weights.
+        remaining: Per cent of the weights; NaN if the paper does not say.
         value: On the y axis.
     """
 

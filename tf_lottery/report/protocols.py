@@ -4,7 +4,7 @@ Sources: Frankle & Carbin 2019, figure 2 and appendix G; Zhou et al. 2019 and
 its code, which train likewise.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from tf_lottery.protocol import deviations
 
@@ -23,6 +23,9 @@ ITERATIONS = {
     "Conv-6": (30_000, 3e-4),
 }
 """And the learning rate."""
+
+RATES = {"Conv-2": 0.1, "Conv-4": 0.1, "Conv-6": 0.15}
+"""Of convolutions; of the others they are alike."""
 
 ROUNDS = 24
 SEEDS = 5
@@ -44,35 +47,53 @@ def network_of(plan: dict[str, Any]) -> str:
     return str(model.get("call", "?")).rpartition(".")[2]
 
 
-def deviations_of(plan: dict[str, Any], seeds: int, places: int) -> list[str]:
+class Deviations(NamedTuple):
+    """How runs differ from what the papers did, in words.
+
+    Args:
+        method: In what was done.
+        amount: In how much of it.
+    """
+
+    method: list[str]
+    amount: list[str]
+
+
+def deviations_of(plan: dict[str, Any], seeds: int) -> Deviations:
     """Returns how runs differ from what the papers did.
 
     Args:
         plan: Of one of the runs.
         seeds: How many there are.
-        places: How many rounds there are after the dense one.
     """
-    found = list(plan["deviations"])
-    network = network_of(plan)
+    method, amount = list(plan["deviations"]), []
+    network, experiment = network_of(plan), plan["experiment"]
     if plan["rounds"] and network in ITERATIONS:
-        steps, rate = ITERATIONS[network]
-        paper = {
-            "data": "mnist" if network == "LeNet" else "cifar10",
-            "steps": steps,
-            "batch_size": 60,
-            "eval_every": 100,
-            "dtype_policy": "float32",
-            "optimizer": {
-                "class_name": "Adam",
-                "config": {"learning_rate": rate},
+        steps, learning_rate = ITERATIONS[network]
+        convolutions = [["conv", RATES[network]]] if network in RATES else []
+        method += deviations(
+            {
+                "data": "mnist" if network == "LeNet" else "cifar10",
+                "batch_size": 60,
+                "dtype_policy": "float32",
+                "optimizer": {
+                    "class_name": "Adam",
+                    "config": {"learning_rate": learning_rate},
+                },
+                "model": {"use_bias": True},
+                "rates": [*convolutions, ["fc", 0.2], ["output", 0.1]],
+                "scope": "layer",
+                "rewind_step": None,
             },
-        }
-        actual = {**plan["recipe"], "data": plan["data"]}
-        found += deviations(paper, actual)
-        if places < ROUNDS:
-            found.append(f"{places} rounds instead of {ROUNDS}")
+            {**experiment, **plan["recipe"], "data": plan["data"]},
+        )
+        amount += deviations(
+            {"steps": steps, "eval_every": 100}, plan["recipe"]
+        )
+        if len(plan["rounds"]) < ROUNDS:
+            amount.append(f"{len(plan['rounds'])} rounds instead of {ROUNDS}")
     if seeds < SEEDS:
-        found.append(f"{seeds} seeds instead of {SEEDS}")
-    if plan.get("fingerprint") in DATA_NOTES:
-        found.append(DATA_NOTES[plan["fingerprint"]])
-    return found
+        amount.append(f"{seeds} seeds instead of {SEEDS}")
+    if plan["fingerprint"] in DATA_NOTES:
+        amount.append(DATA_NOTES[plan["fingerprint"]])
+    return Deviations(method, amount)

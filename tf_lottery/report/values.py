@@ -6,13 +6,11 @@ import statistics
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from tf_lottery.report import rounds
-from tf_lottery.report.claims import GIN_FILES, Side
+from tf_lottery.report import commands, rounds
+from tf_lottery.report.claims import Side
 from tf_lottery.report.collection import Figure
+from tf_lottery.report.commands import Need
 from tf_lottery.report.summary import Line
-
-Need = tuple[str, str]
-"""A network and an experiment."""
 
 METRICS: dict[str, Callable[[Line], float]] = {
     "accuracy": rounds.accuracy_at_stop,
@@ -58,19 +56,23 @@ class Values:
 
     @functools.cached_property
     def lines(self) -> list[Line]:
-        """The trainings of the arm at the place.
+        """The finished trainings of the arm at the place.
+
+        Of a range of rounds, those that most seeds have: one seed with a round
+        more must not make the others incomplete.
 
         Raises:
             Missing: There is none.
         """
         lines = self._at_place(self._of_arm())
+        seeds: dict[int, set[int]] = {}
+        for line in lines:
+            seeds.setdefault(line.round, set()).add(line.seed)
+        most = max(map(len, seeds.values()))
+        places = {p for p, found in seeds.items() if len(found) == most}
         if self.among is not None:
-            lines = [line for line in lines if line.round in self.among]
-        if self.side.place.best:
-            places = {line.round for line in lines}
-            top = max(places, key=lambda p: (self._mean(lines, p), p))
-            lines = [line for line in lines if line.round == top]
-        return lines
+            places &= self.among
+        return [line for line in lines if line.round in places]
 
     @property
     def places(self) -> frozenset[int]:
@@ -81,7 +83,7 @@ class Values:
     def iterations(self) -> int:
         """Of a training; of the dense one if nothing else is trained."""
         figure = self.figure
-        steps = figure.plan["recipe"].get("steps", 0) if figure else 0
+        steps = figure.plan["recipe"]["steps"] if figure else 0
         return max(line.steps for line in self.lines) or steps
 
     @property
@@ -91,34 +93,60 @@ class Values:
 
     @functools.cached_property
     def by_seed(self) -> dict[int, float]:
-        """A mean a seed, of those seeds that have all of the rounds.
+        """A mean over the rounds for each seed that has all of them.
 
         Repetitions of a control are no replicates: their mean counts.
         """
+        by_round = {
+            seed: values
+            for seed, values in self._by_round().items()
+            if values.keys() == self.places
+        }
         found = {}
-        for seed in sorted({line.seed for line in self.lines}):
-            own = [line for line in self.lines if line.seed == seed]
-            if {line.round for line in own} == self.places:
-                by_round = [self._mean(own, place) for place in self.places]
-                value = statistics.fmean(by_round)
-                if not math.isnan(value):
-                    found[seed] = value
+        for seed, values in by_round.items():
+            if self.side.place.best:
+                others = [v for s, v in by_round.items() if s != seed]
+                found[seed] = values[_best(others or [values])]
+            else:
+                found[seed] = statistics.fmean(values.values())
         return found
 
     def only(self, places: frozenset[int]) -> "Values":
         """Returns the numbers of some of the rounds."""
         return replace(self, among=places)
 
+    def _by_round(self) -> dict[int, dict[int, float]]:
+        """Returns the value of each seed and round that has one."""
+        metric = METRICS[self._metric]
+        found: dict[int, dict[int, list[float]]] = {}
+        for line in self.lines:
+            value = metric(line)
+            if not math.isnan(value):
+                by_round = found.setdefault(line.seed, {})
+                by_round.setdefault(line.round, []).append(value)
+        return {
+            seed: {p: statistics.fmean(v) for p, v in by_round.items()}
+            for seed, by_round in sorted(found.items())
+        }
+
+    @property
+    def _metric(self) -> str:
+        supermask = self.figure is not None and self.figure.kind == "supermask"
+        # Of a learned mask, the paper reports what it ends with.
+        if supermask and self.metric == "accuracy":
+            return "accuracy at the end"
+        return self.metric
+
     def _of_arm(self) -> list[Line]:
         figure, arm = self.figure, self.side.arm
         if figure is None:
-            raise Missing("there is no run of it", command(self.need, None))
+            raise Missing("there is no run of it", commands.new(self.need))
         lines = [x for x in figure.lines if rounds.line_of(x.arm) == arm]
+        lines = [x for x in lines if figure.finished(x)]
         if not lines:
-            arms = (*figure.arms, arm)
             raise Missing(
                 f"the arm {arm!r} is missing",
-                command(self.need, figure, ARMS=arms),
+                commands.more(self.need, figure, arm),
             )
         return lines
 
@@ -135,40 +163,18 @@ class Values:
             return found
         if place.round is None:
             where = f"a round with {place.low:.3g} to {place.high:.3g} %"
-            ladder = tuple(range(1, 25))
         else:
-            where = f"round {place.round} ({place.high / 1.1:.3g} %)"
-            before = [r for r in figure.plan["rounds"] if r < place.round]
-            ladder = (*before, place.round)
+            where = f"round {place.round} ({place.percent:.3g} %)"
         raise Missing(
             f"{where} of {self.side.arm!r} is missing",
-            command(self.need, figure, ROUNDS=ladder),
+            commands.more(self.need, figure, self.side.arm, place),
         )
 
-    def _mean(self, lines: list[Line], place: int) -> float:
-        metric = self.metric
-        if self.figure and self.figure.kind == "supermask":
-            # Of a learned mask, the paper reports what it ends with.
-            metric = metric.replace("accuracy", "accuracy at the end")
-        value = METRICS[metric]
-        return mean(value(line) for line in lines if line.round == place)
 
-
-def command(need: Need, figure: Figure | None, **macros: object) -> str:
-    """Returns the command that makes what is missing.
-
-    Args:
-        need: Network and experiment.
-        figure: Whose runs are to be added to; None starts anew.
-        macros: That are to be set.
-    """
-    path = GIN_FILES[need]
-    if figure is not None:
-        path = f"{figure.runs[0].folder}/config.gin"
-    text = f"python -m tf_lottery.main --gin_file={path}"
-    for name, value in macros.items():
-        text += f' --gin_bindings="{name} = {value!r}"'
-    return text
+def _best(seeds: list[dict[int, float]]) -> int:
+    """Returns the round with the highest mean over some seeds."""
+    means = {p: statistics.fmean(s[p] for s in seeds) for p in seeds[0]}
+    return max(means, key=lambda place: (means[place], place))
 
 
 def mean(values: Iterable[float]) -> float:

@@ -12,29 +12,30 @@ do not. Ratios are compared by their logarithms. A claim of several comparisons
 is as good as the worst of them.
 """
 
-import itertools
 import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from tf_lottery.report import rounds
+from tf_lottery.report import commands, rounds
 from tf_lottery.report.claims import (
     DENSE,
+    END,
     EXPERIMENTS,
     Claim,
     Comparison,
     Side,
 )
 from tf_lottery.report.collection import Figure
+from tf_lottery.report.commands import SEEDS_NEEDED, Need
 from tf_lottery.report.intervals import (
     Interval,
     independent_interval,
     interval,
 )
 from tf_lottery.report.marks import Mark
-from tf_lottery.report.values import Missing, Need, Values, command, mean
+from tf_lottery.report.values import Missing, Values, mean
 
 REPRODUCED = "reproduced"
 DIRECTION = "direction only"
@@ -42,8 +43,6 @@ NOT = "not reproduced"
 TOO_FEW = "too few runs"
 VERDICTS = (REPRODUCED, DIRECTION, NOT, TOO_FEW)
 WORST_FIRST = (NOT, TOO_FEW, DIRECTION, REPRODUCED)
-
-SEEDS_NEEDED = 3
 
 
 class Finding(NamedTuple):
@@ -57,7 +56,8 @@ class Finding(NamedTuple):
         seeds: How many replicates.
         iterations: Of the trainings on the left side.
         minutes: That such a training took, mean; NaN if not known.
-        figure: The runs of the left side, if there are any.
+        figures: The runs of the left side, and of the right one if those are
+            others; none if there are none.
         mark: The paper's number, if it has one.
         missing: What is missing, if anything.
         command: That makes it.
@@ -69,7 +69,7 @@ class Finding(NamedTuple):
     seeds: int = 0
     iterations: int = 0
     minutes: float = math.nan
-    figure: Figure | None = None
+    figures: tuple[Figure, ...] = ()
     mark: Mark | None = None
     missing: str = ""
     command: str = ""
@@ -94,9 +94,9 @@ class Judgement(NamedTuple):
     def figures(self) -> list[Figure]:
         """The figures that the findings are from, each once."""
         found: list[Figure] = []
-        for finding in self.findings:
-            if finding.figure and finding.figure not in found:
-                found.append(finding.figure)
+        for figure in (f for x in self.findings for f in x.figures):
+            if not any(figure is other for other in found):
+                found.append(figure)
         return found
 
     @property
@@ -120,12 +120,16 @@ def _judge(claim: Claim, figures: Sequence[Figure]) -> Judgement:
             if isinstance(side, Side):
                 need = side.network or claim.network, side.experiment
                 needs.setdefault(need, set()).add(side.arm)
-    options = [
-        _candidates(need, arms, figures) or [None]
-        for need, arms in needs.items()
+    options = [_candidates(n, arms, figures) for n, arms in needs.items()]
+    best = [found[0] for found in options]
+    # Other protocols, one need at a time.
+    combinations = [best] + [
+        [*best[:i], other, *best[i + 1 :]]
+        for i, found in enumerate(options)
+        for other in found[1:]
     ]
     judged = []
-    for combination in itertools.product(*options):
+    for combination in combinations:
         chosen = dict(zip(needs, combination, strict=True))
         findings = tuple(
             _find(comparison, claim.network, chosen)
@@ -145,8 +149,8 @@ def _candidates(
 ) -> list[Figure | None]:
     """Returns the figures that have most of what is needed, best first.
 
-    The best are closest to the paper's data, then have the longest trainings,
-    then most seeds.
+    The best have enough seeds, then are closest to the paper's protocol, then
+    have the longest trainings, then most seeds. If there is none: None.
     """
     network, experiment = need
     found: dict[int, list[Figure]] = {}
@@ -157,11 +161,14 @@ def _candidates(
                 found.setdefault(len(there), []).append(figure)
 
     def order(figure: Figure) -> tuple:
-        other_data = any(d.startswith("data ") for d in figure.deviations)
-        steps = figure.plan["recipe"].get("steps", 0)
-        return other_data, -steps, -len(figure.seeds)
+        return (
+            len(figure.seeds) < SEEDS_NEEDED,
+            figure.method_deviates,
+            -figure.plan["recipe"]["steps"],
+            -len(figure.seeds),
+        )
 
-    return [*sorted(found[max(found)], key=order)] if found else []
+    return [*sorted(found[max(found)], key=order)] if found else [None]
 
 
 def _find(
@@ -176,19 +183,26 @@ def _find(
     left, right = comparison.left, comparison.right
     ours = values(left)
     theirs = values(right) if isinstance(right, Side) else None
+    sides = [ours.figure, theirs.figure if theirs else ours.figure]
+    there = tuple(f for i, f in enumerate(sides) if f and f not in sides[:i])
     try:
         both = ours.places
         if theirs and theirs.side.place == left.place and not left.place.best:
             both &= theirs.places
             if not both:
-                raise Missing("no round has both sides", "")
+                raise Missing(
+                    "no round has both sides",
+                    commands.more(
+                        ours.need, chosen[ours.need], left.arm, left.place
+                    ),
+                )
             ours, theirs = ours.only(both), theirs.only(both)
         effect, seeds = _effect(comparison, ours, theirs)
     except Missing as missing:
         return Finding(
             comparison,
             TOO_FEW,
-            figure=ours.figure,
+            figures=there,
             missing=missing.what,
             command=missing.command,
         )
@@ -199,7 +213,7 @@ def _find(
         seeds=seeds,
         iterations=ours.iterations,
         minutes=mean(line.seconds for line in ours.lines) / 60,
-        figure=ours.figure,
+        figures=there,
         mark=_mark(comparison, ours, theirs),
     )
     if seeds >= SEEDS_NEEDED:
@@ -210,7 +224,7 @@ def _find(
     return finding._replace(
         verdict=TOO_FEW,
         missing=f"{seeds} of at least {SEEDS_NEEDED} seeds are there",
-        command=command(fewer.need, fewer.figure, SEEDS=SEEDS_NEEDED),
+        command=commands.more(fewer.need, fewer.figure, fewer.side.arm),
     )
 
 
@@ -280,15 +294,22 @@ def _mark(
     Its effect is put on our other side: 0.3 points over the dense network are
     drawn 0.3 points over ours.
     """
-    paper, shown = comparison.paper, ours
-    if paper is None or math.isnan(ours.remaining):
+    paper, place, shown = comparison.paper, ours.side.place, ours
+    if paper is None:
         return None
-    value = paper
-    if theirs is not None:
-        ratio = comparison.form == "ratio"
-        other = mean(theirs.by_seed.values())
-        value = other * paper if ratio else other + paper
-        if ours.side.place == DENSE:  # what is compared is the other side
-            own, shown = mean(ours.by_seed.values()), theirs
-            value = own / paper if ratio else own - paper
+    if theirs is None:
+        # The paper does not say where its best value is, or has no x axis.
+        where = math.nan if place.best else ours.remaining
+        known = place.best or place == END or place.round is not None
+        if not known:
+            return None
+        return Mark(comparison.metric, ours.side.arm, where, paper)
+    if place.round is None:  # of a range, or a table
+        return None
+    ratio = comparison.form == "ratio"
+    other = mean(theirs.by_seed.values())
+    value = other * paper if ratio else other + paper
+    if place == DENSE:  # what is compared is the other side
+        own, shown = mean(ours.by_seed.values()), theirs
+        value = own / paper if ratio else own - paper
     return Mark(comparison.metric, shown.side.arm, shown.remaining, value)

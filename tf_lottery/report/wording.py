@@ -27,8 +27,8 @@ def place(where: Place) -> str:
         return "dense"
     if where.best:
         return "at best"
-    if where.round is not None or math.isclose(where.high, 1.21 * where.low):
-        return f"at {where.high / 1.1:.3g} %"
+    if where.percent is not None:
+        return f"at {where.percent:.3g} %"
     if where.low == 0:
         return f"up to {where.high:g} %" if where.high < 99 else ""
     if where.high >= 99:
@@ -77,7 +77,7 @@ def number(what: Comparison, value: float) -> str:
 
 def interval(what: Comparison, effect: Interval | None) -> str:
     """Returns where an effect lies, without its unit."""
-    if effect is None or math.isinf(effect.low):
+    if effect is None or math.isinf(effect.high):
         return ""
     signed = isinstance(what.right, Side) and what.form != "ratio"
     low, high = (
