@@ -1,12 +1,17 @@
 """results/ is what its runs' small files give, by the command it names."""
 
+import csv
 import pathlib
 import re
+import shlex
 import shutil
 
 import pytest
+from absl import flags
 from conftest import ROOT
 
+import gin
+from tf_lottery import main
 from tf_lottery.report import collection, index
 
 BUILT = ("results.md", "claims.csv", "index.html")
@@ -56,12 +61,43 @@ def test_nothing_was_left_out(rebuilt):
     assert all("count once" in text for text in built.left_out)
 
 
+def test_the_commands_that_the_report_prints_are_understood(
+    rebuilt, monkeypatch
+):
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS(["main"])
+    folder = rebuilt[1]
+    with open(folder / "claims.csv", newline="") as file:
+        commands = {row["command"] for row in csv.DictReader(file)} - {""}
+    assert len(commands) > 20
+    monkeypatch.chdir(folder.parent)  # where results/ is, beside gin/
+    (folder.parent / "gin").symlink_to(ROOT / "gin")
+    for command in commands:
+        words = shlex.split(command)
+        assert words[:3] == ["python", "-m", "tf_lottery.main"]
+        options = [
+            word.removeprefix("--gin_").split("=", 1) for word in words[3:]
+        ]
+        files = [value for name, value in options if name == "file"]
+        bindings = [value for name, value in options if name == "bindings"]
+        gin.clear_config(clear_constants=True)
+        plan, _ = main.read_plan(files, bindings)
+        assert plan.seeds >= commands_seeds(bindings)
+        gin.clear_config(clear_constants=True)
+
+
+def commands_seeds(bindings):
+    seeds = [b.split(" = ")[1] for b in bindings if b.startswith("SEEDS")]
+    return int(seeds[0]) if seeds else 3
+
+
 def test_no_results_name_a_machine():
     runs, _ = collection.read_all([ROOT / "results"])
     for run in runs:
-        assert "/" not in run.command.replace("gin/", "").replace(
-            "store/tfds", ""
-        ), run.command
+        for word in shlex.split(run.command):
+            option, _, value = word.partition("=")
+            assert not value.startswith(("/", "~", "..")), run.command
+            assert option != "--workdir", run.command
 
 
 def test_the_readme_has_the_counts_of_the_report(rebuilt):

@@ -134,6 +134,13 @@ def test_tables_are_measured_written_and_read_again(folder):
     assert not without.overlaps
 
 
+def test_densities_are_of_the_round_with_about_half_of_the_first_arm():
+    ladder = [line(0, "a", n, remaining=0.8**n) for n in range(6)]
+    off = [line(0, "b", n, remaining=0.49) for n in range(1, 6)]
+    assert tables.density_round([*ladder, *off]) == 3
+    assert tables.density_round(ladder[:1]) == 0
+
+
 @pytest.mark.parametrize(
     "name, old, new, message",
     [

@@ -6,6 +6,7 @@
 Runs under way are shown as far as they are.
 """
 
+import gc
 import pathlib
 import sys
 import time
@@ -35,6 +36,8 @@ def main(argv: list[str]) -> None:
     """Builds the report of the folders that the command line names."""
     from tf_lottery.report import index
 
+    # What is read stays: there is little to collect, and much to search.
+    gc.disable()
     paths = [pathlib.Path(name) for name in argv[1:] or ["runs"]]
     out = pathlib.Path(OUT.value)
     before = None
@@ -56,11 +59,11 @@ def main(argv: list[str]) -> None:
 def tell(built: "Built") -> None:
     """Prints what a report came to."""
     counts = (f"{number} {verdict}" for verdict, number in built.counts.items())
-    print(f"{built.page}: {', '.join(counts)}", flush=True)
+    lines = [f"{built.page}: {', '.join(counts)}"]
     if built.under_way:
-        print(f"  {built.under_way} runs are under way")
-    for text in built.left_out:
-        print(f"  {text}")
+        lines.append(f"  {built.under_way} runs are under way")
+    lines += [f"  {text}" for text in built.left_out]
+    print("\n".join(lines), flush=True)
 
 
 def state(paths: list[pathlib.Path]) -> dict[pathlib.Path, tuple[int, int]]:

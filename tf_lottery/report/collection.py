@@ -5,13 +5,16 @@ and what two of them have in common counts once. Runs of different protocols
 never do: each protocol is a figure of its own, and no mean is over two.
 """
 
+import functools
 import json
 import pathlib
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from tf_lottery.report import protocols, tables
+from tf_lottery.report.claims import EXPERIMENTS
 from tf_lottery.report.rows import DamagedFile
 from tf_lottery.report.summary import Line
 from tf_lottery.report.tables import Tables
@@ -46,6 +49,20 @@ class Run:
     command: str
     lines: list[Line]
     complete: bool
+
+    @functools.cached_property
+    def protocol(self) -> dict[str, Any]:
+        """What two runs have in common that may be merged."""
+        own = ("arms", "rules", "rounds")
+        plan, experiment = self.plan, self.plan["experiment"]
+        return {
+            "name": plan["name"],
+            "recipe": plan["recipe"],
+            "experiment": {
+                k: experiment[k] for k in experiment if k not in own
+            },
+            "fingerprint": plan["fingerprint"],
+        }
 
     def details(self) -> Tables:
         """Returns all tables; of a run under way, what takes no masks.
@@ -254,11 +271,14 @@ def merge(runs: Sequence[Run]) -> tuple[list[Figure], list[str]]:
 
 
 def _order(figure: Figure) -> tuple:
-    names = list(protocols.NETWORKS)
-    known = figure.network in names
+    """Networks and experiments as the papers have them, others behind."""
+    networks, experiments = list(protocols.NETWORKS), list(EXPERIMENTS)
+    name = re.sub(r"_conv\d$", "", figure.plan["name"])
     return (
-        names.index(figure.network) if known else len(names),
-        figure.kind == "supermask",
+        figure.network not in networks,
+        networks.index(figure.network) if figure.network in networks else 0,
+        name not in experiments,
+        experiments.index(name) if name in experiments else 0,
         figure.plan["name"],
         -figure.plan["recipe"]["steps"],
         figure.runs[0].folder,
@@ -302,7 +322,7 @@ def _equal(left: Line, right: Line) -> bool:
 
 def _together(left: Run, right: Run) -> bool:
     """Returns whether means over both runs are means of one thing."""
-    if _protocol(left.plan) != _protocol(right.plan):
+    if left.protocol != right.protocol:
         return False
     arms = set(left.plan["arms"]) & set(right.plan["arms"])
     if any(_rule(left.plan, a) != _rule(right.plan, a) for a in arms):
@@ -322,17 +342,6 @@ def _ladders_agree(left: Sequence[int], right: Sequence[int]) -> bool:
         return False
     last = common[-1]
     return [r for r in left if r <= last] == [r for r in right if r <= last]
-
-
-def _protocol(plan: dict[str, Any]) -> dict[str, Any]:
-    own = ("arms", "rules", "rounds")
-    experiment = plan["experiment"]
-    return {
-        "name": plan["name"],
-        "recipe": plan["recipe"],
-        "experiment": {k: experiment[k] for k in experiment if k not in own},
-        "fingerprint": plan["fingerprint"],
-    }
 
 
 def _rule(plan: dict[str, Any], arm: str) -> dict[str, Any]:

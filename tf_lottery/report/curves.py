@@ -23,7 +23,7 @@ from tf_lottery.report.summary import Line
 
 MARKERS = "osD^v<>P*X"
 STYLES = ("-", "-.", ":")  # a new one where the colours begin again
-TICKS = (100, 50, 20, 10, 5, 2, 1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)
+TICKS = (100, 30, 10, 3, 1, 0.3, 0.1, 0.03, 0.01)
 LINES_PER_PANEL = 10
 POINTS_BELOW_DENSE = 10
 """Where a figure of trained networks ends; what is worse leaves it below."""

@@ -246,11 +246,12 @@ def _sections(
             if findings:
                 own.append((judgement, findings))
         sections.append(_section(key, figure, own))
-    # The figures of one section are two tasks: both cores have work to the end.
+    # The figures of one section are two tasks, and the large ones come first:
+    # both cores have work to the end.
     tasks = [
         (part, s.figure, _marks(s), out)
-        for s in sections
         for part in (_draw_papers, _draw_beyond)
+        for s in sorted(sections, key=lambda s: -len(s.figure.lines))
     ]
     processes = min(len(tasks), os.cpu_count() or 1)
     if processes > 1:
@@ -262,14 +263,14 @@ def _sections(
             drawn = list(pool.map(_render, *zip(*tasks, strict=True)))
     else:
         drawn = [_render(*task) for task in tasks]
+    done: dict[int, tuple[list[Picture], list[str]]] = {}
+    for (_, figure, *_), (pictures, notes) in zip(tasks, drawn, strict=True):
+        before = done.setdefault(id(figure), ([], []))
+        before[0].extend(pictures)
+        before[1].extend(notes)
     return [
-        s._replace(
-            pictures=[p for pictures, _ in two for p in pictures],
-            notes=[n for _, notes in two for n in notes],
-        )
-        for s, two in zip(
-            sections, zip(drawn[::2], drawn[1::2], strict=True), strict=True
-        )
+        s._replace(pictures=done[id(s.figure)][0], notes=done[id(s.figure)][1])
+        for s in sections
     ]
 
 

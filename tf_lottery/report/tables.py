@@ -100,13 +100,20 @@ def measure(
 
 
 def density_round(lines: Iterable[Line]) -> int:
-    """Returns the round whose weights remaining are closest to a half."""
-    distances = {
-        line.round: abs(math.log(line.remaining / DENSITY_AT))
-        for line in lines
-        if line.round and line.remaining > 0
-    }
-    return min(distances, key=distances.__getitem__, default=0)
+    """Returns the round whose weights remaining are closest to a half.
+
+    In the first arm that has the round: those of others may not follow the
+    ladder.
+    """
+    remaining: dict[int, float] = {}
+    for line in lines:
+        if line.round and line.remaining > 0:
+            remaining.setdefault(line.round, line.remaining)
+    return min(
+        remaining,
+        key=lambda place: abs(math.log(remaining[place] / DENSITY_AT)),
+        default=0,
+    )
 
 
 def write(folder: pathlib.Path, tables: Tables) -> None:
