@@ -254,7 +254,7 @@ def _sections(
         for s in sorted(sections, key=lambda s: -len(s.figure.lines))
     ]
     processes = min(len(tasks), os.cpu_count() or 1)
-    if processes > 1:
+    if processes > 1 and "fork" in multiprocessing.get_all_start_methods():
         # Forked: a new interpreter would have to import matplotlib again.
         context = multiprocessing.get_context("fork")
         with concurrent.futures.ProcessPoolExecutor(
