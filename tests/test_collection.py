@@ -102,6 +102,15 @@ def test_a_run_under_way_is_read_from_its_metrics(tmp_path):
     assert f"{folder} is under way" in figure.deviations
 
 
+def test_a_training_whose_mask_is_not_written_down_yet_is_not_shown(tmp_path):
+    folder = write(tmp_path / "one", lines(), done=False)
+    write_metrics(folder, lines())
+    text = (folder / "metrics.csv").read_text()
+    later = [x for x in text.splitlines(True) if "0,a,0,0,all" not in x]
+    (folder / "metrics.csv").write_text("".join(later))
+    assert [x.round for x in collection.read(folder).lines] == [3, 7]
+
+
 def test_deviations_are_those_of_the_paper_of_the_network(tmp_path):
     write(
         tmp_path / "one",

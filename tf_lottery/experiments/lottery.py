@@ -213,9 +213,9 @@ class Lottery:
                 self.recipe, dense_start, seed, self.gradient_images
             )
         )
+        yield from self._remaining(start, arm, seed, 0)
         trained: Arrays = engine.train(self.recipe, start, seed).state
         recipe, start = self._rewound(start, seed, engine)
-        yield from self._remaining(start, arm, seed, 0)
         dense, ticket, before = trained, start, 0
         for i, round in enumerate(self.rounds):
             if rule.one_shot or rule.untrained:

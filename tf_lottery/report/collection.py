@@ -7,6 +7,7 @@ never do: each protocol is a figure of its own, and no mean is over two.
 
 import functools
 import json
+import math
 import pathlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
@@ -211,7 +212,9 @@ def read(folder: pathlib.Path) -> Run:
     if complete:
         lines = tables.read_summary(folder, plan["arms"])
     else:
-        lines = tables.measure(folder, plan["arms"], masks=False).lines
+        measured = tables.measure(folder, plan["arms"], masks=False).lines
+        # Its mask may not be written down yet.
+        lines = [line for line in measured if not math.isnan(line.remaining)]
     if plan["rounds"]:  # a figure's x axis
         for line in lines:
             if not 0 < line.remaining <= 1:
