@@ -175,7 +175,7 @@ def draw_table(
         axes.set_yticks(range(len(arms)), arms)
         axes.set_ylim(len(arms) - 0.5, -0.5)
         axes.set_xlabel("test accuracy (%)")
-        longest = 0.075 * max(map(len, arms)) + 0.2
+        longest = 0.085 * max(map(len, arms)) + 0.25
         caption = (
             "Test accuracy of the learned masks after the last step, an arm a "
             "row, a point each seed. Diamonds: the paper."
