@@ -39,13 +39,22 @@ def test_the_benchmark_of_reports(monkeypatch, capsys):
     assert found["report over import tensorflow"] > 0
 
 
-@pytest.mark.slow  # starts four processes
+@pytest.mark.slow  # starts TensorFlow in a process
 def test_the_benchmark_of_workers(monkeypatch, capsys, data_dir):
     arguments = ["--steps=20", "--workers=2", "--data=mnist_5k"]
     monkeypatch.setattr(
         sys, "argv", ["workers", *arguments, f"--data_dir={data_dir}"]
     )
+    run, asked = workers._run, []
+
+    def once(count, folder, options):
+        # What two workers do is tested with the main command.
+        asked.append(count)
+        return run(count, folder, options) if count == 1 else 8
+
+    monkeypatch.setattr(workers, "_run", once)
     workers.main()
     found = numbers(capsys.readouterr().out)
+    assert asked == [1, 2]
     assert found["2 workers over one"] > 0
     assert found["workers 1, trainings an hour"] > 0

@@ -25,6 +25,10 @@ LEAVES = [
 # Of the convolutional networks, whose steps are slow, two are enough.
 RUN = {
     **{path: () for path in LEAVES if path.parent == ROOT / "gin"},
+    # Of its 34 arms, one of each kind.
+    ROOT / "gin/heuristic_supermask.gin": (
+        *("large_final", "snip", "random", "large_final_same_sign SC"),
+    ),
     ROOT / "gin/frankle2019/conv2.gin": ("winning ticket",),
     ROOT / "gin/zhou2019/table1/conv2.gin": ("DWR init",),
 }
