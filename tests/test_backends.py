@@ -1,4 +1,4 @@
-"""The layers under the other backends of Keras that are installed."""
+"""Layers, masks and masked models under Keras' other backends, if installed."""
 
 import importlib.util
 import os
@@ -8,29 +8,43 @@ import sys
 import pytest
 from conftest import ROOT
 
+LAYERS = ["tests/test_masks.py", "tests/test_layers.py"]
+MODELS = ["tests/test_conversion.py"]
+SALIENCY = [
+    f"tests/test_saliency.py::test_the_{name}"
+    for name in (
+        "gradient_of_a_linear_model",
+        "hessian_times_the_gradient_of_a_linear_model",
+        "flow_is_the_product_of_absolute_matrices",
+    )
+]
+# What is Keras' own code for several layers is compiled once only.
+FEW = "not Conv1D and not Conv3D and not shared and not nested and not own"
 
-@pytest.mark.slow  # a process of its own, and every layer compiles anew
-def test_layers_under_jax():
-    if importlib.util.find_spec("jax") is None:
-        pytest.skip("JAX is not installed")
+
+@pytest.mark.slow  # processes of their own, and every layer compiles anew
+@pytest.mark.parametrize(
+    ("backend", "tests"),
+    [
+        ("jax", [*LAYERS, *SALIENCY]),
+        ("jax", MODELS),
+        ("torch", [*LAYERS, *MODELS]),
+    ],
+    ids=["layers under JAX", "models under JAX", "PyTorch"],
+)
+def test_another_backend(backend, tests):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
     done = subprocess.run(
         [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-p",
-            "no:cacheprovider",
-            "tests/test_masks.py",
-            "tests/test_layers.py",
-            # Convolutions of one and three dimensions are Conv2D's code, and
-            # every one compiles anew.
-            "-k",
-            "not Conv1D and not Conv3D",
+            *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider"),
+            *tests,
+            *("-k", FEW),
         ],
         cwd=ROOT,
         env={
             **os.environ,
-            "KERAS_BACKEND": "jax",
+            "KERAS_BACKEND": backend,
             # Most of the time is compilation.
             "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
         },

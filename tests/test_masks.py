@@ -39,6 +39,9 @@ def gradient(mask, variable, kernel=KERNEL):
                 return ops.sum(mask(value_of()) * weights)
 
         return numpy(jax.grad(loss)(variable.value))
+    if keras.backend.backend() == "torch":
+        ops.sum(mask(value_of()) * ops.array(weights, "float32")).backward()
+        return numpy(variable.value.grad)
     import tensorflow as tf
 
     with tf.GradientTape() as tape:

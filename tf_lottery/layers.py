@@ -20,13 +20,60 @@ itself is `raw_kernel`. A layer type of your own needs no more:
 
 provided that it keeps its kernel in `kernel` (or, as Keras' own layers do, in
 `_kernel` behind a property `kernel`) and names the variable "...kernel".
+`tf_lottery.mask_model` masks the layers of a model that is there already.
 """
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import keras
 
 from tf_lottery.masks import Array, FixedMask, KernelMask
+
+DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
+TRANSPOSED = (
+    keras.layers.Conv1DTranspose,
+    keras.layers.Conv2DTranspose,
+    keras.layers.Conv3DTranspose,
+)
+
+
+class MaskedKernel(NamedTuple):
+    """A kernel of a masked layer.
+
+    Args:
+        layer: That uses it.
+        variable: The raw kernel.
+        mask: What it passes through.
+    """
+
+    layer: "Masked"
+    variable: keras.Variable
+    mask: KernelMask
+
+    @property
+    def effective(self) -> Array:
+        """What the layer computes with, of the kernel's shape."""
+        return self.mask(self.variable.value)
+
+
+def masked_kernel(name: str) -> Any:
+    """Returns the property by which a layer reads its kernel masked.
+
+    The variable is kept in `_<name>`, its mask in `<name>_mask`.
+    """
+
+    def read(layer: Any) -> Array:
+        # `.value` is the tensor in the layer's compute dtype; the mask, which
+        # does not autocast, would read the variable in its own.
+        mask = getattr(layer, f"{name}_mask")
+        return mask(getattr(layer, f"_{name}").value)
+
+    def write(layer: Any, variable: keras.Variable) -> None:
+        # Layers with a plain attribute set it when they are built.
+        setattr(layer, f"_{name}", variable)
+
+    return property(read, write, doc=f"The effective {name}.")
 
 
 class Masked:
@@ -43,6 +90,12 @@ class Masked:
             LoRA or quantization was asked for: both replace the kernel that
             the mask is for.
     """
+
+    kernels: tuple[str, ...] = ("kernel",)
+    """The attributes that are kernels; the mask of `kernel` is `kernel_mask`,
+    and so on."""
+
+    _kernel: keras.Variable
 
     def __init__(
         self,
@@ -82,22 +135,30 @@ class Masked:
             kwargs["trainable"] = False
         return super().add_weight(*args, **kwargs)  # type: ignore[misc]
 
-    @property
-    def kernel(self) -> Array:
-        """The effective kernel: what the layer multiplies its input by."""
-        # `.value` is the tensor in the layer's compute dtype; the mask, which
-        # does not autocast, would read the variable in its own.
-        return self.kernel_mask(self._kernel.value)
-
-    @kernel.setter
-    def kernel(self, variable: keras.Variable) -> None:
-        # Layers with a plain attribute `kernel` set it when they are built.
-        self._kernel = variable
+    kernel = masked_kernel("kernel")
 
     @property
     def raw_kernel(self) -> keras.Variable:
         """The variable below the mask."""
         return self._kernel
+
+    @property
+    def channel_axis(self) -> int | None:
+        """Which axis of the kernel is output channels; None if none is.
+
+        Those of a depthwise convolution are the channels of the layer before,
+        and the last axis of a recurrent kernel has four gates, say.
+        """
+        other = self.kernels != ("kernel",) or hasattr(self, "state_size")
+        if other or isinstance(self, DEPTHWISE):
+            return None
+        return -2 if isinstance(self, TRANSPOSED) else -1
+
+    def masked_kernels(self) -> Iterator[MaskedKernel]:
+        """Yields the layer's kernels; a recurrent cell, say, has two."""
+        for name in self.kernels:
+            mask = getattr(self, f"{name}_mask")
+            yield MaskedKernel(self, getattr(self, f"_{name}"), mask)
 
     # Dense, Conv and EinsumDense save a fixed list of variables that they read
     # through `self.kernel`: the masked kernel, and no mask. The base class
@@ -113,6 +174,14 @@ class Masked:
         raise _refusal(self, "LoRA", "add to")
 
     def quantize(self, *args: Any, **kwargs: Any) -> None:
+        if isinstance(self, Masked):
+            raise _refusal(self, "quantization", "replace")
+        # Keras gives a layer this very method when it is made. Its masks have
+        # been taken off since.
+        type(self).quantize(self, *args, **kwargs)
+
+    def _check_quantize_args(self, *args: Any) -> None:
+        # And a layer that was masked later has its own, which asks this first.
         raise _refusal(self, "quantization", "replace")
 
 

@@ -79,6 +79,11 @@ class FixedMask(KernelMask):
     weight there is `frozen` whatever the optimizer does to the raw kernel
     (momentum and weight decay do move it).
 
+    Args:
+        rate: Fraction of the survivors that a round of pruning removes here.
+            The mask keeps it for those who prune, and makes no use of it.
+        **kwargs: As for any Keras layer.
+
     Input shape: that of the kernel.
     Output shape: the same.
 
@@ -86,6 +91,10 @@ class FixedMask(KernelMask):
         Frankle & Carbin 2019, section 1: the mask m of f(x; m * theta).
         Zhou et al. 2019, section 4, for `frozen` other than zero.
     """
+
+    def __init__(self, rate: float | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rate = rate
 
     def build(self, kernel_shape: Sequence[int]) -> None:
         self.value = self.add_weight(
@@ -133,6 +142,9 @@ class FixedMask(KernelMask):
         self.expect_shape("frozen values", frozen.shape)
         self.value.assign(value.astype(bool))
         self.frozen.assign(frozen)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate}
 
 
 @keras.saving.register_keras_serializable("tf_lottery")
@@ -279,7 +291,11 @@ class TopKMask(KernelMask):
         size = int(np.prod(self.scores.shape))
         kept = max(1, int(self.remaining * size + 1e-6))
         scores = ops.abs(ops.reshape(self.scores, (size,)))
-        _, best = ops.top_k(scores, kept)
+        if keras.backend.backend() == "torch":
+            # Whose top_k takes any of equals.
+            best = ops.argsort(-scores)[:kept]
+        else:
+            _, best = ops.top_k(scores, kept)
         hard = ops.scatter(best[:, None], ops.ones_like(scores[:kept]), (size,))
         z = ops.reshape(_straight_through(hard, scores), self.scores.shape)
         return kernel * ops.cast(z, kernel.dtype)

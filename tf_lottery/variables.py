@@ -4,13 +4,16 @@ The keys are Keras' variable paths (`fc1/kernel`, `fc1/kernel_mask/logits`),
 so what is stored can be read without the model that wrote it.
 """
 
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 
 import keras
 import numpy as np
 
-from tf_lottery.layers import Masked
-from tf_lottery.masks import BernoulliMask
+from tf_lottery.checks import InvalidValue
+from tf_lottery.layers import Masked, MaskedKernel
+from tf_lottery.masks import BernoulliMask, FixedMask
 from tf_lottery.tickets import Arrays, Ticket
 
 
@@ -20,6 +23,15 @@ def all_layers(model: keras.Model) -> list[keras.Layer]:
     return list(model._flatten_layers())
 
 
+def variable_scope(model: keras.Model) -> AbstractContextManager:
+    """Returns where variables that go with the model's are to be created.
+
+    Under tf.distribute that is the scope of the strategy that it was made in.
+    """
+    strategy = getattr(model, "distribute_strategy", None)
+    return strategy.scope() if strategy else nullcontext()
+
+
 def masked_layers(model: keras.Model) -> Iterator[Masked]:
     """Yields the masked layers of a model, nested ones too, in order."""
     for layer in all_layers(model):
@@ -27,24 +39,79 @@ def masked_layers(model: keras.Model) -> Iterator[Masked]:
             yield layer
 
 
+def masked_kernels(model: keras.Model) -> dict[str, MaskedKernel]:
+    """Returns the masked kernels of a model by path, in order.
+
+    Paths are those of `variables_by_path`.
+    """
+    names = _names(model)
+    found = {
+        names[id(kernel.variable)]: kernel
+        for layer in masked_layers(model)
+        for kernel in layer.masked_kernels()
+    }
+    # Keras lists the layers of nested models backwards.
+    return {path: found[path] for path in names.values() if path in found}
+
+
+def expected_kernels(model: keras.Model) -> dict[str, MaskedKernel]:
+    """Returns what `masked_kernels` does.
+
+    Raises:
+        InvalidValue: There are none.
+    """
+    kernels = masked_kernels(model)
+    if not kernels:
+        raise InvalidValue(
+            "expected a model with masked layers (tf_lottery.mask_model masks "
+            "those of any model), received one without"
+        )
+    return kernels
+
+
+def fixed_kernels(model: keras.Model) -> dict[str, MaskedKernel]:
+    """Returns the masked kernels of a model that can be pruned, by path.
+
+    Raises:
+        InvalidValue: There are none, or a mask is learned.
+    """
+    kernels = expected_kernels(model)
+    for path, kernel in kernels.items():
+        if not isinstance(kernel.mask, FixedMask):
+            raise InvalidValue(
+                f"expected fixed masks to prune, received {path} with a "
+                f"{type(kernel.mask).__name__}, which is trained instead"
+            )
+    return kernels
+
+
+def channel_axes(model: keras.Model) -> dict[str, int | None]:
+    """Returns which axis of each masked kernel is output channels, by path.
+
+    As `pruning.prune` wants them: None is a kernel without its own.
+    """
+    kernels = masked_kernels(model)
+    return {path: k.layer.channel_axis for path, k in kernels.items()}
+
+
 def bernoulli_masks(model: keras.Model) -> list[BernoulliMask]:
     """Returns the masks of a model that are drawn at random."""
-    masks = (layer.kernel_mask for layer in masked_layers(model))
+    masks = (kernel.mask for kernel in masked_kernels(model).values())
     return [mask for mask in masks if isinstance(mask, BernoulliMask)]
 
 
 def read_state(model: keras.Model) -> dict[str, np.ndarray]:
     """Returns every variable of the model by its path."""
     return {
-        v.path: keras.ops.convert_to_numpy(v) for v in _by_path(model).values()
+        path: keras.ops.convert_to_numpy(v)
+        for path, v in variables_by_path(model).items()
     }
 
 
 def read_ticket(model: keras.Model) -> Ticket:
     """Returns the model's present state as the start of a training."""
     state = read_state(model)
-    kernels = [layer.raw_kernel.path for layer in masked_layers(model)]
-    weights = {path: state.pop(path) for path in kernels}
+    weights = {path: state.pop(path) for path in masked_kernels(model)}
     return Ticket(weights=weights, state=state)
 
 
@@ -55,7 +122,7 @@ def load_state(model: keras.Model, state: Arrays) -> None:
         ValueError: `state` lacks a variable of the model, has one too many,
             or has one of another shape.
     """
-    variables = _by_path(model)
+    variables = variables_by_path(model)
     if variables.keys() != state.keys():
         raise ValueError(
             f"expected a state with the variables {sorted(variables)}, "
@@ -74,18 +141,33 @@ def load_state(model: keras.Model, state: Arrays) -> None:
 def effective_weights(model: keras.Model) -> dict[str, np.ndarray]:
     """Returns the masked kernels by path, as the layers use them."""
     return {
-        layer.raw_kernel.path: keras.ops.convert_to_numpy(layer.kernel)
-        for layer in masked_layers(model)
+        path: keras.ops.convert_to_numpy(kernel.effective)
+        for path, kernel in masked_kernels(model).items()
     }
 
 
-def _by_path(model: keras.Model) -> dict[str, keras.Variable]:
-    variables = {v.path: v for v in model.weights}
-    if len(variables) != len(model.weights):
-        paths = [v.path for v in model.weights]
-        twice = sorted({path for path in paths if paths.count(path) > 1})
-        raise ValueError(
-            f"expected every variable to have a path of its own, received "
-            f"twice: {twice}. Give the layers different names"
-        )
-    return variables
+def variables_by_path(model: keras.Model) -> dict[str, keras.Variable]:
+    """Returns every variable of the model by its path, in order.
+
+    Where layers of different nested models share a name, the second one's
+    variables are `fc#2/kernel`, `fc#2/kernel_mask/value`, and so on.
+    """
+    names = _names(model)
+    for path, kernel in masked_kernels(model).items():
+        for variable in kernel.mask.variables:
+            name = variable.path.rpartition("/")[2]
+            names[id(variable)] = f"{path}_mask/{name}"
+    return {names[id(v)]: v for v in model.weights}
+
+
+def _names(model: keras.Model) -> dict[int, str]:
+    """Returns a name for each variable, by its id: its path, made unique."""
+    seen: Counter[str] = Counter()
+    names = {}
+    for variable in model.weights:
+        seen[variable.path] += 1
+        first, *others = variable.path.split("/")
+        if seen[variable.path] > 1:
+            first = f"{first}#{seen[variable.path]}"
+        names[id(variable)] = "/".join([first, *others])
+    return names
