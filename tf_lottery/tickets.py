@@ -17,18 +17,22 @@ Between two trainings stands one equation, the same for every paper:
 
 import functools
 import inspect
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from tf_lottery import actions, criteria, pruning
+from tf_lottery import actions, criteria, pruning, ticket_files
 from tf_lottery.checks import InvalidValue
 from tf_lottery.pruning import Rates
 
 Arrays = Mapping[str, np.ndarray]
 Function = Callable[..., np.ndarray]
+
+MASK_STATE = ("value", "frozen")
+"""What a fixed mask adds to the state, `fc1/kernel_mask/value`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,6 +93,30 @@ class Ticket:
                 weights[path] = np.where(mask, weights[path], frozen)
         return {**weights, **self.state}
 
+    def save(self, path: str | os.PathLike) -> None:
+        """Writes the ticket into a small file; see `ticket_files`.
+
+        Raises:
+            InvalidValue: The masks are learned, and so not part of a ticket.
+            StorageError: The file could not be written; what was there before
+                stays.
+        """
+        masks, frozen = self.masks, self.frozen
+        of_masks = {f"{path}_mask/{n}" for path in masks for n in MASK_STATE}
+        state = {p: v for p, v in self.state.items() if p not in of_masks}
+        ticket_files.write(path, self.weights, masks, frozen, state)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike) -> "Ticket":
+        """Returns the ticket in a file, pruned weights starting at zero.
+
+        Raises:
+            FileNotFoundError: It is not there.
+            InvalidValue: It holds no ticket, or is damaged.
+        """
+        weights, masks, frozen, state = ticket_files.read(path)
+        return cls(weights, state).pruned(weights, masks, frozen)
+
     def _of_masks(self, name: str) -> dict[str, np.ndarray]:
         try:
             return {p: self.state[f"{p}_mask/{name}"] for p in self.weights}
@@ -122,7 +150,10 @@ class Forgetting:
         _names("mask0", self.mask0, ACTIONS_SEE)
 
 
-CRITERIA_SEE = ("w_init", "w_final", "gradient")
+CRITERIA_SEE = (
+    *("w_init", "w_final", "mask"),
+    *("gradient", "hessian_gradient", "flow"),
+)
 ACTIONS_SEE = (
     *("w_init", "w_final", "w_dense", "w_fresh"),
     *("mask", "pruned", "generator"),
@@ -139,12 +170,17 @@ class Known:
         gradient: Gives the gradient of the loss at `dense`, by kernel path.
         generator: Gives the randomness of a purpose ("ties", "1" for the
             mask-1 action, "0" for the mask-0 action) and a path.
+        hessian_gradient: Gives the Hessian of the loss times its gradient,
+            likewise. None where it is not known.
+        flow: Gives the derivative of the synaptic flow, likewise.
     """
 
     dense: Arrays
     fresh: Callable[[], Arrays]
     gradient: Callable[[], Arrays]
     generator: Callable[..., np.random.Generator]
+    hessian_gradient: Callable[[], Arrays] | None = None
+    flow: Callable[[], Arrays] | None = None
 
 
 def forget(
@@ -154,6 +190,7 @@ def forget(
     rates: Rates,
     known: Known,
     scope: str = "layer",
+    channel_axes: Mapping[str, int | None] | None = None,
 ) -> Ticket:
     """Returns the next ticket.
 
@@ -167,6 +204,7 @@ def forget(
         rates: As for `pruning.prune`.
         known: What the rule's functions may ask for.
         scope: As for `pruning.prune`.
+        channel_axes: Likewise.
 
     Raises:
         InvalidValue: A function of the rule returned something else than an
@@ -192,6 +230,7 @@ def forget(
         rates,
         lambda path: known.generator("ties", path),
         scope,
+        channel_axes,
     )
     weights, frozen = {}, ticket.frozen
     for path, w_init in ticket.weights.items():
@@ -225,8 +264,23 @@ def _seen_by_criterion(
     return {
         "w_init": lambda: w_init * mask,
         "w_final": lambda: w_final * mask,
+        "mask": mask.copy,
         "gradient": lambda: known.gradient()[path].copy(),
+        "hessian_gradient": lambda: _ask(known, "hessian_gradient")[
+            path
+        ].copy(),
+        "flow": lambda: _ask(known, "flow")[path].copy(),
     }
+
+
+def _ask(known: Known, name: str) -> Arrays:
+    ask = getattr(known, name)
+    if ask is None:
+        raise InvalidValue(
+            "expected a criterion of w_init, w_final, mask and gradient, "
+            f"received one of {name}, which only tf_lottery.prune_model knows"
+        )
+    return ask()
 
 
 def _seen_by_action(

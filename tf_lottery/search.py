@@ -1,0 +1,302 @@
+"""Search: winning tickets of any model, around the user's own training.
+
+    ticket, history, summary = find_ticket(model, fit=train, rounds=5)
+
+`train` is whatever trains the model, such as `lambda model: model.fit(...)`.
+Round 0 is the dense model, trained from where it is now. Each round after it
+prunes what the one before has trained, puts everything else back where round
+0 started (weights, biases, normalisation, optimizer, random state) and trains
+again: the loop of Frankle & Carbin 2019, section 1, in your model.
+
+To rewind to an early step of training instead of the initial weights (Frankle
+et al. 2020), train the model for that many steps before you call this.
+"""
+
+import functools
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+from rich.console import Console
+
+from tf_lottery import checks, pruning, seeds
+from tf_lottery.checks import InvalidValue
+from tf_lottery.conversion import DEFAULT_RATE, mask_model
+from tf_lottery.tickets import Arrays, Forgetting, Known, Ticket, forget
+from tf_lottery.variables import (
+    channel_axes,
+    effective_weights,
+    fixed_kernels,
+    load_state,
+    masked_kernels,
+    read_state,
+    read_ticket,
+    variable_scope,
+)
+
+History = dict[str, list[float]]
+
+
+class Round(NamedTuple):
+    """What is known of one round.
+
+    Args:
+        round: 0 is the dense model.
+        remaining: Fraction of the prunable weights kept, in (0, 1].
+        weights: How many those are.
+        metrics: The last value of each series of the round's history.
+        seconds: That its training took.
+        ticket: That its training started from.
+    """
+
+    round: int
+    remaining: float
+    weights: int
+    metrics: Mapping[str, float]
+    seconds: float
+    ticket: Ticket
+
+
+class Found(NamedTuple):
+    """What a search gives.
+
+    Args:
+        ticket: That of the last round.
+        history: What `fit` returned, round by round.
+        summary: A line a round, with its ticket.
+    """
+
+    ticket: Ticket
+    history: list[History]
+    summary: list[Round]
+
+
+class Diverged(ArithmeticError):
+    """A training ended with weights that are not finite.
+
+    Args:
+        message: What was expected and what came.
+        summary: The rounds before it.
+    """
+
+    def __init__(self, message: str, summary: list[Round]) -> None:
+        super().__init__(message)
+        self.summary = summary
+
+
+def find_ticket(
+    model: keras.Model,
+    fit: Callable[[keras.Model], Any],
+    rule: Forgetting | None = None,
+    rounds: int = 5,
+    *,
+    scope: str = "layer",
+    seed: int = 0,
+    verbose: bool = True,
+) -> Found:
+    """Returns a winning ticket of a model, the history, and a summary.
+
+    Afterwards the model is masked, and is what the last round trained.
+
+    Args:
+        model: A built Keras model, masked by `mask_model` with the rates that
+            are wanted, or else masked here with 0.2 for every kernel.
+        fit: Trains the model it is given; called once a round. It may return
+            what `model.fit` does, or a dict of numbers or lists of them. An
+            optimizer that the model does not know of (`model.optimizer`) must
+            be made anew by it.
+        rule: Which weights are kept, and what becomes of them; None keeps the
+            largest and rewinds them.
+        rounds: How many after round 0.
+        scope: "layer", "global" or "channel", as for `pruning.prune`.
+        seed: Of ties and of what the rule draws.
+        verbose: Print a line a round.
+
+    Raises:
+        InvalidValue: The model, the rule, `rounds` or `scope` is wrong, or
+            the masks are learned.
+        Diverged: A training gave weights that are not finite. The exception
+            has the rounds before it.
+    """
+    checks.positive_int("rounds", rounds)
+    checks.one_of("scope", scope, pruning.SCOPES)
+    if not callable(fit):
+        raise InvalidValue(
+            "expected fit to be a function that trains the model it is given, "
+            f"received {fit!r}"
+        )
+    rule = rule or Forgetting()
+    checks.kind("rule", rule, Forgetting)
+    if not isinstance(model, keras.Model) or not masked_kernels(model):
+        mask_model(model, verbose=verbose)
+    rates = _rates(model)
+    start, extras = read_ticket(model), _Extras(model)
+    _try(rule, start, rates, model, scope)
+    ticket = start
+    history: list[History] = []
+    summary: list[Round] = []
+    for number in range(rounds + 1):
+        if number:
+            ticket = forget(
+                ticket,
+                effective_weights(model),
+                rule,
+                rates,
+                _known(start, model, seed, number),
+                scope,
+                channel_axes(model),
+            )
+            load_state(model, ticket.arrays())
+            extras.restore()
+        began = time.monotonic()
+        history.append(_history(fit(model)))
+        seconds = time.monotonic() - began
+        _expect_finite(model, number, summary)
+        summary.append(_round(number, ticket, history[-1], seconds))
+        if verbose:
+            _print(summary[-1])
+    return Found(ticket, history, summary)
+
+
+def _rates(model: keras.Model) -> pruning.Rates:
+    rates = {p: k.mask.rate for p, k in fixed_kernels(model).items()}
+    return {p: DEFAULT_RATE if r is None else r for p, r in rates.items()}
+
+
+class _Extras:
+    """What a training changes beside a model's weights, as it was."""
+
+    def __init__(self, model: keras.Model) -> None:
+        self._model = model
+        self._optimizer = getattr(model, "optimizer", None)
+        if self._optimizer and not self._optimizer.built:
+            with variable_scope(model):
+                self._optimizer.build(model.trainable_variables)
+        weights = {id(v) for v in model.weights}
+        # Random states and metrics.
+        variables = [v for v in model.variables if id(v) not in weights]
+        if self._optimizer:
+            variables += self._optimizer.variables
+        self._first = [(v, keras.ops.convert_to_numpy(v)) for v in variables]
+
+    def restore(self) -> None:
+        """Puts it back."""
+        for variable, value in self._first:
+            variable.assign(value)
+        optimizer = getattr(self._model, "optimizer", None)
+        if optimizer is not self._optimizer and optimizer is not None:
+            # One that came with round 0 and may not be made anew by the next.
+            with variable_scope(self._model):
+                self._model.optimizer = type(optimizer).from_config(
+                    optimizer.get_config()
+                )
+            self._model.train_function = None
+
+
+def _known(start: Ticket, model: keras.Model, seed: int, number: int) -> Known:
+    def generator(what: str, path: str) -> np.random.Generator:
+        return seeds.generator(seed, what, number, path)
+
+    def gradient() -> Arrays:
+        raise InvalidValue(
+            "expected a criterion of w_init, w_final and mask, received one "
+            "that needs data; prune_model takes those"
+        )
+
+    fresh = functools.cache(lambda: _fresh(model, seed, number))
+    return Known(start.weights, fresh, gradient, generator)
+
+
+def _fresh(model: keras.Model, seed: int, number: int) -> Arrays:
+    """Returns another draw of each kernel from its layer's initialiser."""
+    drawn = {}
+    for path, (layer, variable, _) in masked_kernels(model).items():
+        name = variable.name
+        initializer = getattr(layer, f"{name}_initializer", None) or getattr(
+            layer, f"{name.removesuffix('_kernel')}_initializer", None
+        )
+        if initializer is None:
+            raise InvalidValue(
+                f"expected {path} to have an initialiser for new weights, "
+                f"received {type(layer).__name__}, which has no "
+                f"{name}_initializer"
+            )
+        config = initializer.get_config()
+        if "seed" in config:
+            config["seed"] = seeds.integer(seed, "fresh", number, path)
+        again = type(initializer).from_config(config)
+        drawn[path] = keras.ops.convert_to_numpy(
+            again(tuple(variable.shape), dtype=variable.dtype)
+        )
+    return drawn
+
+
+def _try(
+    rule: Forgetting,
+    start: Ticket,
+    rates: pruning.Rates,
+    model: keras.Model,
+    scope: str,
+) -> None:
+    """Forgets once, before hours go into a training that it cannot follow."""
+    invented = {
+        path: seeds.generator(0, "rehearsal", path)
+        .normal(0, float(w.std()) or 1, w.shape)
+        .astype(w.dtype)
+        for path, w in start.weights.items()
+    }
+    known = _known(start, model, 0, 0)
+    forget(start, invented, rule, rates, known, scope, channel_axes(model))
+
+
+def _history(returned: Any) -> History:
+    found = getattr(returned, "history", returned)
+    if not isinstance(found, Mapping):
+        return {}
+    return {
+        str(name): [float(v) for v in np.atleast_1d(values)]
+        for name, values in found.items()
+    }
+
+
+def _expect_finite(
+    model: keras.Model, number: int, summary: list[Round]
+) -> None:
+    for path, array in read_state(model).items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise Diverged(
+                f"expected finite numbers in {path} after the training of "
+                f"round {number}, received {_first_bad(array)}. A lower "
+                "learning rate may help; the rounds before are in `summary` of "
+                "this exception",
+                summary,
+            )
+
+
+def _first_bad(array: np.ndarray) -> float:
+    return float(array[~np.isfinite(array)][0])
+
+
+def _round(
+    number: int, ticket: Ticket, history: History, seconds: float
+) -> Round:
+    masks = ticket.masks
+    return Round(
+        round=number,
+        remaining=pruning.remaining(masks)["all"],
+        weights=sum(int(mask.sum()) for mask in masks.values()),
+        metrics={name: s[-1] for name, s in history.items() if s},
+        seconds=seconds,
+        ticket=ticket,
+    )
+
+
+def _print(row: Round) -> None:
+    metrics = "".join(f", {n} {v:.4g}" for n, v in row.metrics.items())
+    Console(highlight=False).print(
+        f"Round {row.round}: {100 * row.remaining:.2f} % of the weights"
+        f"{metrics}; {row.seconds:.1f} s",
+        soft_wrap=True,
+    )
