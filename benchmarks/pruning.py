@@ -1,58 +1,155 @@
-"""Pruning: seconds and memory of a round on many weights, global scope.
+"""Pruning: seconds and memory of a global round over ResNet50's kernels.
 
     python -m benchmarks.pruning
 
-The peer is one `numpy.argsort` of the same scores, which is what ranking all
-weights would cost at least.
+A round scores the weights, ranks them all together, and gives masks and masked
+weights. The peers are `torch.nn.utils.prune.global_unstructured`, which does
+the same with modules, if PyTorch is installed, and one `numpy.argsort` of the
+scores, which is what ranking alone would cost at least.
+
+Each takes its turn in every round. Memory is how much a process of its own
+grows by the two that do the same.
 """
 
 import argparse
+import concurrent.futures
+import importlib.util
+import math
+import multiprocessing
+import resource
 import statistics
+import sys
 import time
-import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
 
-from tf_lottery import pruning, seeds
+from tf_lottery import criteria, pruning, seeds
 
 LAYERS = 4
 RATE = 0.2
+UNIT = 1 if sys.platform == "darwin" else 1024
+"""Bytes of which `ru_maxrss` counts."""
+
+Arrays = dict[str, np.ndarray]
+Work = Callable[[Arrays], Callable[[], object]]
+"""From weights to what is timed."""
 
 
 def main() -> None:
-    """Prints seconds, the ratio to a sort, and the peak of memory."""
+    """Prints seconds and peak memory of each, and ratios to ours."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--weights", type=int, default=20_000_000)
+    parser.add_argument(
+        "--weights",
+        type=int,
+        help=f"of {LAYERS} layers, in place of ResNet50's 53",
+    )
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    size = arguments.weights // LAYERS
-    scores = {
-        f"layer{i}": np.abs(
-            seeds.generator(0, i).standard_normal(size, np.float32)
-        )
-        for i in range(LAYERS)
-    }
-    masks = {path: np.ones(size, bool) for path in scores}
-    everything = np.concatenate(list(scores.values()))
-
-    def prune() -> None:
-        rates = dict.fromkeys(scores, RATE)
-        pruning.prune(scores, masks, rates, _generator, "global")
-
-    ours, sort = [], []
+    shapes = resnet50()
+    if arguments.weights:
+        layer = (1, arguments.weights // LAYERS)
+        shapes = {f"layer{i}": layer for i in range(LAYERS)}
+    peers = dict(PEERS)
+    if not has_torch():
+        del peers["torch global_unstructured"]
+        print("PyTorch is not installed: without it", file=sys.stderr)
+    # First of all: a new process starts with the peak of the one it comes from.
+    peaks = {n: _peak(n, shapes) for n in peers if n != "numpy.argsort"}
+    arrays = weights(shapes)
+    seconds: dict[str, list[float]] = {name: [] for name in peers}
     for _ in range(arguments.rounds):
-        ours.append(_seconds(prune))
-        sort.append(_seconds(lambda: np.argsort(everything)))
-    tracemalloc.start()
-    prune()
-    peak = tracemalloc.get_traced_memory()[1] / everything.nbytes
-    tracemalloc.stop()
-    print(f"weights: {everything.size:,}")
-    print(f"prune, seconds: {statistics.median(ours):.2f}")
-    ratio = statistics.median(sort) / statistics.median(ours)
-    print(f"numpy.argsort over prune: {ratio:.2f}")
-    print(f"peak memory over the weights': {peak:.2f}")
+        for name, prepare in peers.items():
+            seconds[name].append(_seconds(prepare(arrays)))
+    medians = {name: statistics.median(s) for name, s in seconds.items()}
+    size = sum(w.nbytes for w in arrays.values())
+    print(f"weights: {size // 4:,}")
+    for name, median in medians.items():
+        print(f"{name}, seconds: {median:.2f}")
+        if name != "prune":
+            print(f"{name} over prune: {median / medians['prune']:.2f}")
+    for name, peak in peaks.items():
+        print(f"{name}, peak memory over the weights': {peak / size:.2f}")
+
+
+def has_torch() -> bool:
+    """Returns whether PyTorch is installed."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def resnet50() -> dict[str, tuple[int, ...]]:
+    """Returns the shapes of the kernels of ResNet50's 53 convolutions."""
+    shapes = {"conv1": (7, 7, 3, 64)}
+    channels = 64
+    for stage, (width, blocks) in enumerate(
+        ((64, 3), (128, 4), (256, 6), (512, 3)), start=2
+    ):
+        for block in range(1, blocks + 1):
+            name = f"conv{stage}_block{block}"
+            if block == 1:
+                shapes[f"{name}_0"] = (1, 1, channels, 4 * width)
+            shapes[f"{name}_1"] = (1, 1, channels, width)
+            shapes[f"{name}_2"] = (3, 3, width, width)
+            shapes[f"{name}_3"] = (1, 1, width, 4 * width)
+            channels = 4 * width
+    return shapes
+
+
+def weights(shapes: dict[str, tuple[int, ...]]) -> Arrays:
+    """Returns normal weights, smaller where there are more inputs."""
+    arrays = {}
+    for path, shape in shapes.items():
+        w = seeds.generator(0, path).standard_normal(shape, np.float32)
+        w *= math.prod(shape[:-1]) ** -0.5
+        arrays[path] = w
+    return arrays
+
+
+def ours(arrays: Arrays) -> Callable[[], Arrays]:
+    """Returns what prunes with this project; it returns masked weights."""
+    masks = {path: np.ones(w.shape, bool) for path, w in arrays.items()}
+
+    def prune() -> Arrays:
+        scores = {path: criteria.large_final(w) for path, w in arrays.items()}
+        rates = dict.fromkeys(arrays, RATE)
+        kept = pruning.prune(scores, masks, rates, _generator, "global")
+        return {path: w * kept[path] for path, w in arrays.items()}
+
+    return prune
+
+
+def torch(arrays: Arrays) -> Callable[[], Arrays]:
+    """Returns what prunes with PyTorch; it returns masked weights."""
+    from torch import from_numpy, nn
+    from torch.nn.utils import prune
+
+    modules = {}
+    for path, w in arrays.items():
+        modules[path] = nn.Module()
+        modules[path].weight = nn.Parameter(from_numpy(w))
+
+    def work() -> Arrays:
+        prune.global_unstructured(
+            [(module, "weight") for module in modules.values()],
+            pruning_method=prune.L1Unstructured,
+            amount=RATE,
+        )
+        return {p: m.weight.detach().numpy() for p, m in modules.items()}
+
+    return work
+
+
+def sort(arrays: Arrays) -> Callable[[], np.ndarray]:
+    """Returns what sorts the scores."""
+    scores = np.abs(np.concatenate([w.ravel() for w in arrays.values()]))
+    return lambda: np.argsort(scores)
+
+
+PEERS: dict[str, Work] = {
+    "prune": ours,
+    "torch global_unstructured": torch,
+    "numpy.argsort": sort,
+}
 
 
 def _generator(path: str) -> np.random.Generator:
@@ -63,6 +160,23 @@ def _seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+def _peak(name: str, shapes: dict[str, tuple[int, ...]]) -> int:
+    """Returns by how many bytes a new process grows."""
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
+        return pool.submit(_growth, name, shapes).result()
+
+
+def _growth(name: str, shapes: dict[str, tuple[int, ...]]) -> int:
+    # What is loaded at the first call is none of it.
+    PEERS[name]({"warm": np.ones((2, 2), np.float32)})()
+    work = PEERS[name](weights(shapes))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    work()
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return (after - before) * UNIT
 
 
 if __name__ == "__main__":

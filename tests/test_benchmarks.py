@@ -1,5 +1,7 @@
+import math
 import sys
 
+import numpy as np
 import pytest
 
 from benchmarks import pruning, report, steps, workers
@@ -22,13 +24,43 @@ def numbers(out):
     return {name: float(value.replace(",", "")) for name, value in lines}
 
 
-def test_the_benchmark_of_pruning(monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["pruning", "--weights=4000"])
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_benchmark_of_pruning(monkeypatch, capsys, installed):
+    arguments = ["--weights=4000", "--rounds=1"]
+    monkeypatch.setattr(sys, "argv", ["pruning", *arguments])
+    # Processes of their own are tested once, below.
+    monkeypatch.setattr(pruning, "_peak", lambda name, shapes: 8000)
+    there = pruning.has_torch() and installed
+    monkeypatch.setattr(pruning, "has_torch", lambda: there)
     pruning.main()
-    found = numbers(capsys.readouterr().out)
+    out, err = capsys.readouterr()
+    found = numbers(out)
     assert found["weights"] == 4000
     assert found["numpy.argsort over prune"] > 0
-    assert 0 < found["peak memory over the weights'"] < 100
+    assert found["prune, peak memory over the weights'"] == 0.5
+    assert ("torch global_unstructured over prune" in found) == there
+    assert ("PyTorch is not installed" in err) != there
+
+
+def test_what_the_benchmark_of_pruning_compares():
+    shapes = pruning.resnet50()
+    assert len(shapes) == 53
+    assert sum(math.prod(shape) for shape in shapes.values()) == 23_454_912
+    arrays = pruning.weights({"a": (40, 30), "b": (3, 3, 8, 10)})
+    masked = pruning.ours(arrays)()
+    total = sum(w.size for w in arrays.values())
+    kept = sum((w != 0).sum() for w in masked.values())
+    assert kept == total - int(pruning.RATE * total)
+    if not pruning.has_torch():
+        pytest.skip("PyTorch is not installed")
+    theirs = pruning.torch(arrays)()
+    for path, w in masked.items():
+        assert np.array_equal(w, theirs[path])
+
+
+@pytest.mark.slow  # starts a process
+def test_the_memory_of_the_benchmark_of_pruning():
+    assert pruning._peak("prune", {"a": (2000, 1000)}) >= 0
 
 
 def test_the_benchmark_of_reports(monkeypatch, capsys):

@@ -139,7 +139,7 @@ def test_exact_nested_seeded_and_never_empty(sizes, rate, scope, levels, seed):
             assert not (after[path] & ~before[path]).any()
             assert after[path].any()
         kept = {path: int(before[path].sum()) for path in paths}
-        if scope == "layer":
+        if scope != "global":  # here, every weight is a channel
             for path in paths:
                 gone = int(rate * kept[path] + 1e-6)
                 assert after[path].sum() == kept[path] - gone
@@ -258,3 +258,99 @@ def test_different_rates_do_not_go_together():
         pruning.prune(
             scores, masks, {"a": 0.1, "b": 0.2}, generator(), "global"
         )
+
+
+def channels_by_hand(scores, mask, rate, lots):
+    """Channels of the last axis by sorting (mean score, lot)."""
+    means = {}
+    for c in range(mask.shape[-1]):
+        own = scores[..., c][mask[..., c]]
+        if own.size:
+            means[c] = (float(np.mean(own, dtype=np.float64)), lots[c])
+    count = int(rate * len(means) + 1e-6)
+    after = mask.copy()
+    for c in sorted(means, key=means.get)[:count]:
+        after[..., c] = False
+    return after
+
+
+def test_channels_in_a_table_made_by_hand():
+    # Means of the survivors: 3, 2 (of one weight), 5, pruned before, 4.
+    scores = np.array([[1, 9, 5, 0, 4], [5, 2, 5, 0, 4]])
+    mask = np.array([[1, 0, 1, 0, 1], [1, 1, 1, 0, 1]], bool)
+    for rate, kept in ((0.3, [1, 0, 1, 0, 1]), (0.5, [0, 0, 1, 0, 1])):
+        after = pruning.prune(
+            {"fc": scores}, {"fc": mask}, {"fc": rate}, generator(), "channel"
+        )["fc"]
+        assert after.tolist() == (mask & np.array(kept, bool)).tolist()
+
+
+@given(
+    shape=st.lists(st.integers(1, 6), min_size=1, max_size=4),
+    rate=st.floats(0.01, 0.95),
+    levels=st.integers(1, 1000),
+    axis=st.sampled_from((-1, -2)),
+    seed=st.integers(0, 1000),
+)
+def test_channels_exact_nested_seeded_and_never_empty(
+    shape, rate, levels, axis, seed
+):
+    rng = np.random.default_rng(seed)
+    axis = max(axis, -len(shape))
+    scores = rng.integers(0, levels, shape).astype(np.float32)
+    before = rng.integers(0, 2, shape).astype(bool)
+    before.flat[rng.integers(before.size)] = True
+    others = tuple(a for a in range(len(shape)) if a != len(shape) + axis)
+    arguments = {"a": scores}, {"a": before}, {"a": rate}
+    after, again = (
+        pruning.prune(*arguments, generator(seed), "channel", {"a": axis})["a"]
+        for _ in range(2)
+    )
+    assert np.array_equal(after, again)
+    there, left = before.any(others), after.any(others)
+    assert left.sum() == there.sum() - int(rate * there.sum() + 1e-6) > 0
+    # A channel goes as a whole or stays as it was.
+    kept = np.expand_dims(left, others)
+    assert np.array_equal(after, before & kept)
+    # Those that go have the lowest means.
+    means = np.where(before, scores, 0).sum(others) / before.sum(others).clip(1)
+    assert max(means[there & ~left], default=-1) <= min(means[left])
+    # Without ties, it is what sorting says.
+    if axis == -1 and len(set(means[there])) == there.sum():
+        expected = channels_by_hand(scores, before, rate, [0] * shape[-1])
+        assert np.array_equal(after, expected)
+
+
+def test_ties_of_channels_are_broken_by_the_seed_and_at_random():
+    scores, masks = {"a": np.zeros((2, 1000))}, {"a": np.ones((2, 1000), bool)}
+    one, two = (
+        pruning.prune(scores, masks, {"a": 0.5}, generator(name), "channel")
+        for name in "xy"
+    )
+    assert 400 < (one["a"][0] == two["a"][0]).sum() < 600
+    assert 200 < one["a"][0, :500].sum() < 300
+
+
+def test_minus_infinity_takes_its_channel_first():
+    scores = {"a": np.array([[1.0, 9.0, 2.0], [1.0, -np.inf, 2.0]])}
+    masks = {"a": np.ones((2, 3), bool)}
+    after = pruning.prune(scores, masks, {"a": 0.4}, generator(), "channel")
+    assert after["a"].any(0).tolist() == [True, False, True]
+
+
+def test_a_kernel_without_channels_of_its_own_is_refused():
+    scores, masks = {"a": np.zeros((3, 4))}, {"a": np.ones((3, 4), bool)}
+    with pytest.raises(InvalidValue, match=r"rate of None for a, received 0.5"):
+        pruning.prune(
+            scores, masks, {"a": 0.5}, generator(), "channel", {"a": None}
+        )
+    after = pruning.prune(
+        scores, masks, {"a": None}, generator(), "channel", {"a": None}
+    )
+    assert after["a"].all()
+
+
+def test_a_round_that_would_take_every_channel():
+    scores, masks = {"a": np.zeros((3, 4))}, {"a": np.ones((3, 4), bool)}
+    with pytest.raises(InvalidValue, match="weight of a to be left"):
+        pruning.prune(scores, masks, {"a": 1 - 1e-9}, generator(), "channel")

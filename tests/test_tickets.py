@@ -133,6 +133,14 @@ def test_the_gradient_is_asked_for_only_if_it_is_looked_at():
     assert new.masks[PATH].tolist() == [[0, 1, 1], [1, 1, 1]]
 
 
+@pytest.mark.parametrize("criterion", [criteria.grasp, criteria.synflow])
+def test_what_an_experiment_does_not_know_is_named(criterion):
+    with pytest.raises(
+        InvalidValue, match=r"one of \w+, which only tf_lottery"
+    ):
+        after(Forgetting(criterion=criterion))
+
+
 def test_tickets_that_start_the_same_training_have_equal_arrays():
     one = after(Forgetting())
     other = Ticket(

@@ -3,12 +3,16 @@
 A criterion is a function from what is known of one kernel to a score for each
 of its weights, **high = keep**. It names what it looks at, and gets that:
 
-    w_init     starting values of the round, 0 where pruned before
-    w_final    trained values, 0 where pruned before
-    gradient   of the loss at the dense network's initial weights
+    w_init             starting values of the round, 0 where pruned before
+    w_final            trained values, 0 where pruned before
+    mask               True where not pruned before
+    gradient           of the loss at the dense network's initial weights
+    hessian_gradient   Hessian of the loss times that gradient
+    flow               derivative of the synaptic flow
 
 All are arrays of the kernel's shape, and so are the scores. A criterion that
-returns booleans has no rate: it says itself which weights are kept.
+returns booleans has no rate: it says itself which weights are kept. The last
+two are known to `tf_lottery.prune_model`, and not to experiments.
 
 >>> import numpy as np
 >>> w_init, w_final = np.array([0.5, -0.2, 0.1]), np.array([0.6, 0.3, 0.1])
@@ -27,7 +31,15 @@ al. 2019, "Deconstructing Lottery Tickets", section 2 and figure 2. Ties are
 broken at random by `pruning.prune`.
 """
 
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
+
+from tf_lottery import checks, patterns
+from tf_lottery.checks import InvalidValue
 
 
 def large_final(w_final: np.ndarray) -> np.ndarray:
@@ -188,6 +200,104 @@ def snip(w_init: np.ndarray, gradient: np.ndarray) -> np.ndarray:
 def grad(gradient: np.ndarray) -> np.ndarray:
     """Returns `|gradient|`."""
     return np.abs(gradient)
+
+
+def grasp(w_init: np.ndarray, hessian_gradient: np.ndarray) -> np.ndarray:
+    """Returns `w_init * hessian_gradient`, with its sign.
+
+    Without a weight, the squared norm of the gradient changes by about
+    `-2 w_init * hessian_gradient`. What raises it most is removed first: a
+    large gradient is a loss that falls quickly.
+
+    References:
+        Wang et al. 2020, "Picking Winning Tickets Before Training by
+        Preserving Gradient Flow", section 4.1 (GraSP). Its score is minus
+        ours, and the largest ones are removed there; global.
+    """
+    return w_init * hessian_gradient
+
+
+def synflow(w_init: np.ndarray, flow: np.ndarray) -> np.ndarray:
+    """Returns `|flow * w_init|`.
+
+    References:
+        Tanaka et al. 2020, "Pruning neural networks without any data by
+        iteratively conserving synaptic flow", section 5 (SynFlow); global,
+        in 100 rounds.
+    """
+    return np.abs(flow * w_init)
+
+
+def n_of_m(
+    n: int = 2,
+    m: int = 4,
+    criterion: Callable[..., np.ndarray] = large_final,
+) -> Callable[..., np.ndarray]:
+    """Returns the criterion that keeps the best `n` of every `m` inputs.
+
+    Every `m` consecutive weights along the last axis but one of a kernel (the
+    inputs of a dense layer, the input channels of a convolution), of one
+    output and one place in space, are a group, which keeps exactly `n`: those
+    with the highest scores, of equal ones the first. A last group of fewer
+    weights keeps at most `n`, and so does one that has fewer left.
+
+    What it returns names the arguments of `criterion`, and `mask`; and gives
+    booleans, so it has no rate. Kernels whose last axis but one is not what
+    is summed over (of transposed and depthwise convolutions, of attention)
+    gain no speed by it.
+
+    Args:
+        n: How many to keep.
+        m: Of how many.
+        criterion: That scores weights.
+
+    Raises:
+        InvalidValue: `n` or `m` is no whole number of at least 1, `n` is
+            larger than `m`, or `criterion` is no function; later, a kernel
+            has one axis only, or `criterion` gives booleans or NaN.
+
+    References:
+        Mishra et al. 2021, "Accelerating Sparse Deep Neural Networks",
+        section 3: 2 of 4 is what NVIDIA's sparse tensor cores compute with.
+
+    >>> w = np.array([[5], [1], [-7], [2], [3], [0], [0], [1]])
+    >>> n_of_m(2, 4)(w).ravel().astype(int).tolist()
+    [1, 0, 1, 0, 1, 0, 0, 1]
+    """
+    checks.positive_int("n of n_of_m", n)
+    checks.positive_int("m of n_of_m", m)
+    if n > m:
+        raise InvalidValue(f"expected n of at most m, received {n} of {m}")
+    if not callable(criterion) or isinstance(criterion, type):
+        raise InvalidValue(
+            "expected criterion of n_of_m to be a function such as "
+            f"large_final, received {criterion!r}"
+        )
+    # A `partial` of keywords has an identity (`tf_lottery.identity`), which a
+    # function within this one would not have.
+    best: Any = functools.partial(_n_of_m, n=n, m=m, criterion=criterion)
+    named = dict(inspect.signature(criterion).parameters)
+    if "mask" not in named:
+        kind = inspect.Parameter.KEYWORD_ONLY
+        named["mask"] = inspect.Parameter("mask", kind)
+    best.__signature__ = inspect.Signature(list(named.values()))
+    best.__qualname__ = f"n_of_m({n}, {m})"
+    return best
+
+
+def _n_of_m(
+    *args: np.ndarray,
+    n: int,
+    m: int,
+    criterion: Callable[..., np.ndarray],
+    mask: np.ndarray | None = None,
+    **named: np.ndarray | None,
+) -> np.ndarray:
+    if "mask" in inspect.signature(criterion).parameters:
+        named["mask"] = mask
+    scores = np.asarray(criterion(*args, **named))
+    there = np.ones(scores.shape, bool) if mask is None else mask.astype(bool)
+    return patterns.best(scores, there, n, m)
 
 
 def _same_sign(w_init: np.ndarray, w_final: np.ndarray) -> np.ndarray:

@@ -13,6 +13,9 @@ little less than 0.2 in a computer.)
 >>> masks = prune(scores, masks, {"fc/kernel": 0.2}, generator)
 >>> masks["fc/kernel"].tolist()
 [True, False, True, True, True]
+
+The scope "channel" removes whole output channels, which `tf_lottery.shrink`
+can then take out of the network.
 """
 
 import re
@@ -27,7 +30,7 @@ Arrays = Mapping[str, np.ndarray]
 Rates = Mapping[str, float | None]
 """By path; None is never pruned."""
 
-SCOPES = ("layer", "global")
+SCOPES = ("layer", "global", "channel")
 
 
 def check_rates(rates: object) -> None:
@@ -109,6 +112,7 @@ def prune(
     rates: Rates,
     generator: Callable[[str], np.random.Generator],
     scope: str = "layer",
+    channel_axes: Mapping[str, int | None] | None = None,
 ) -> dict[str, np.ndarray]:
     """Returns the masks after one more round.
 
@@ -121,11 +125,17 @@ def prune(
             "all" for the global scope.
         scope: "layer" prunes each layer by its rate, "global" all of them
             together, which then must have one rate. Each layer keeps at least
-            one weight, whatever its score.
+            one weight, whatever its score. "channel" prunes each layer by its
+            rate, and whole output channels, those with the lowest mean score
+            of their surviving weights; the others keep their masks.
+        channel_axes: Which axis of a kernel is its output channels, by path,
+            for the scope "channel". The last if a path is not there; None is
+            a kernel without channels of its own.
 
     Raises:
-        InvalidValue: A layer would be left without any weight, or the rates
-            of a global scope differ.
+        InvalidValue: A layer would be left without any weight, the rates of a
+            global scope differ, or a kernel without channels of its own has a
+            rate in the scope "channel".
     """
     after = {path: np.array(mask, bool) for path, mask in masks.items()}
     ranked = []
@@ -142,6 +152,17 @@ def prune(
     elif scope == "layer":
         for path in ranked:
             _prune_together(scores, after, [path], rates, generator(path))
+    elif scope == "channel":
+        for path in ranked:
+            axis = _channel_axis(path, channel_axes or {}, rates)
+            kept = _kept_channels(
+                np.moveaxis(scores[path], axis, -1),
+                np.moveaxis(after[path], axis, -1),
+                _one_rate(rates, [path]),
+                generator(path),
+            )
+            _expect_survivor(path, bool(kept.any()))
+            np.moveaxis(after[path], axis, -1)[..., ~kept] = False
     return after
 
 
@@ -181,6 +202,36 @@ def _prune_together(
         masks[path][masks[path]] = part
 
 
+def _kept_channels(
+    scores: np.ndarray,
+    mask: np.ndarray,
+    rate: float,
+    generator: np.random.Generator,
+) -> np.ndarray:
+    """Returns which channels stay, `[C]` bool.
+
+    The score of a channel is the mean of the scores of its surviving weights:
+    of `|w|`, it is the criterion of Li et al. 2017, "Pruning Filters for
+    Efficient ConvNets", section 3.1, for channels of which no weight was
+    pruned before.
+
+    Args:
+        scores: Of the weights, `[..., C]`.
+        mask: True = kept, `[..., C]`. A channel survives if a weight of it
+            does.
+        rate: Fraction of the surviving channels to remove.
+        generator: Breaks ties.
+    """
+    but_last = tuple(range(mask.ndim - 1))
+    survivors = mask.sum(but_last)
+    kept = survivors > 0
+    total = np.where(mask, scores, 0.0).sum(but_last, dtype=np.float64)
+    count = int(rate * kept.sum() + 1e-6)
+    gone = _lowest(total[kept] / survivors[kept], count, generator)
+    kept[kept] = ~gone
+    return kept
+
+
 def _lowest(
     values: np.ndarray, count: int, generator: np.random.Generator
 ) -> np.ndarray:
@@ -207,6 +258,20 @@ def _one_rate(rates: Rates, paths: Sequence[str]) -> float:
             f"(SCOPE = 'global'), received {sorted(found)}"
         )
     return found.pop()
+
+
+def _channel_axis(
+    path: str, axes: Mapping[str, int | None], rates: Rates
+) -> int:
+    axis = axes.get(path, -1)
+    if axis is None:
+        raise InvalidValue(
+            f"expected a rate of None for {path}, received {rates[path]}: no "
+            "axis of it is output channels of its own (those of a depthwise "
+            "convolution are the channels of the layer before). Leave it dense "
+            "where whole channels are pruned (SCOPE = 'channel')"
+        )
+    return axis
 
 
 def _expect_survivor(path: str, there: bool) -> None:
