@@ -1,0 +1,120 @@
+"""Gradual pruning: one training in which weights go step by step.
+
+    schedule = PolynomialSchedule(0.1, begin_step=500, end_step=5000)
+    model.fit(x, y, epochs=10, callbacks=[GradualPruning(schedule)])
+
+The other way to a sparse network: nothing is rewound and nothing is trained
+twice, and what comes out is no ticket, for it was never trained from the
+start with the mask it has at the end.
+"""
+
+from typing import Any
+
+import keras
+from absl import logging
+
+from tf_lottery import checks, criteria, pruning
+from tf_lottery.checks import InvalidValue
+from tf_lottery.one_shot import prune_model
+from tf_lottery.schedules import Schedule
+from tf_lottery.tickets import Forgetting, Function
+from tf_lottery.variables import fixed_kernels
+
+
+class GradualPruning(keras.callbacks.Callback):
+    """Prunes a masked model while `fit` trains it.
+
+    Steps are those of the optimizer, so a training that is resumed goes on
+    where its schedule was. What was pruned stays pruned. `fit` returns the
+    fraction of weights that remains as the series "remaining".
+
+    Args:
+        schedule: `ConstantSchedule`, `PolynomialSchedule`, or any function
+            from a step to the fraction that is to remain, with `end_step`.
+        criterion: Scores the present weights, high = keep; criteria that need
+            data are for `prune_model`.
+        scope: "layer", "global" or "channel", as for `prune_model`.
+        seed: Breaks ties.
+
+    Raises:
+        InvalidValue: An argument is wrong; when `fit` begins, the model has no
+            masks.
+
+    References:
+        Zhu & Gupta 2017, "To prune, or not to prune", section 3.
+    """
+
+    def __init__(
+        self,
+        schedule: Schedule,
+        criterion: Function = criteria.large_final,
+        scope: str = "layer",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if not callable(schedule) or not hasattr(schedule, "end_step"):
+            raise InvalidValue(
+                "expected a schedule such as PolynomialSchedule(0.1, "
+                f"begin_step=0, end_step=1000), received {schedule!r}"
+            )
+        checks.one_of("scope", scope, pruning.SCOPES)
+        Forgetting(criterion)
+        self.schedule = schedule
+        self.criterion = criterion
+        self.scope = scope
+        self.seed = seed
+        self._pruned_to = 1.0
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Expects a model with fixed masks."""
+        fixed_kernels(self.model)
+        self._pruned_to = 1.0
+
+    def on_train_batch_begin(
+        self, batch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Prunes if the schedule says so."""
+        self._prune(self._step())
+
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Notes the fraction of weights that remains."""
+        if logs is not None:
+            logs["remaining"] = self._remaining()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Prunes if the schedule ends here, and warns if it ends later."""
+        step = self._step()
+        self._prune(step)
+        if step < self.schedule.end_step:
+            logging.warning(
+                "expected a training of at least %d steps, the end of the "
+                "pruning schedule, received %d: %.4g of the weights remain",
+                self.schedule.end_step,
+                step,
+                self._remaining(),
+            )
+
+    def _step(self) -> int:
+        iterations = self.model.optimizer.iterations
+        return int(keras.ops.convert_to_numpy(iterations))
+
+    def _prune(self, step: int) -> None:
+        aim = self.schedule(step)
+        if aim < self._pruned_to:
+            prune_model(
+                self.model,
+                self.criterion,
+                remaining=aim,
+                scope=self.scope,
+                seed=self.seed,
+            )
+            self._pruned_to = aim
+
+    def _remaining(self) -> float:
+        masks = {
+            path: keras.ops.convert_to_numpy(kernel.mask.value)
+            for path, kernel in fixed_kernels(self.model).items()
+        }
+        return pruning.remaining(masks)["all"]
