@@ -259,6 +259,16 @@ def test_a_global_chain_can_empty_no_layer():
         assert sum(counts.values()) == expected
 
 
+def test_a_channel_chain_prunes_whole_outputs():
+    rates = (("fc", 0.5), ("output", None))
+    engine, _ = run({}, scope="channel", rates=rates, rounds=(1, 3))
+    for _, ticket, _, round in engine.trained[1:]:
+        mask = ticket.masks["fc1/kernel"]
+        assert np.array_equal(mask.all(0), mask.any(0))
+        assert mask.any(0).sum() == (5 if round == 1 else 5 - int(0.75 * 5))
+        assert ticket.masks["output/kernel"].all()
+
+
 def test_a_rehearsal_tries_every_arm_and_trains_none():
     rules = {"good": {}, "bad": {"mask0": flat}}
     engine = Engine()

@@ -1,0 +1,1 @@
+"""Smaller networks: pruned channels are found, and taken out."""
