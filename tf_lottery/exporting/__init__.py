@@ -1,0 +1,1 @@
+"""Pruned models as files, and what was gained by pruning, measured."""
