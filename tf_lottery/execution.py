@@ -5,6 +5,7 @@ workers` in several. Every number goes to the run's folder as it is measured,
 and to whoever watches.
 """
 
+import functools
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,8 +14,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from tf_lottery import identity, seeds
+from tf_lottery.baselines import peer
+from tf_lottery.baselines.tfmot_gradual import TfmotGradual
 from tf_lottery.experiments.plan import Plan
 from tf_lottery.protocol import deviations
+from tf_lottery.pruning import Rates
 from tf_lottery.recipes import Recipe
 from tf_lottery.records import Picture, Record
 from tf_lottery.runs import Run
@@ -42,6 +46,7 @@ def start(
     Raises:
         DataError: The images are not to be had.
         InvalidValue: The experiment would fail later.
+        PeerError: Likewise.
         StorageError: The folder cannot be written.
     """
     experiment, published = plan.experiment, plan.published
@@ -105,6 +110,7 @@ def execute(
 
     Raises:
         Diverged: A training's loss was not finite; the message names the arm.
+        PeerError: A peer's process ended before its training did.
         StorageError: A file could not be written.
     """
     for arm, seed in chains:
@@ -153,6 +159,32 @@ class _Writing(_Engine):
     def train(
         self, recipe: Recipe, ticket: Ticket, seed: int, round: int | None = 0
     ) -> Result:
+        train = functools.partial(self.trainer.train, recipe, ticket, seed)
+        return self._written(train, recipe, seed, round)
+
+    def train_peer(
+        self,
+        recipe: Recipe,
+        ticket: Ticket,
+        seed: int,
+        pruning: TfmotGradual,
+        rates: Rates,
+        round: int = 0,
+    ) -> Result:
+        train = functools.partial(
+            self.trainer.train_peer, recipe, ticket, seed, pruning, rates
+        )
+        return self._written(train, recipe, seed, round)
+
+    def _written(
+        self,
+        train: Callable[..., Result],
+        recipe: Recipe,
+        seed: int,
+        round: int | None,
+    ) -> Result:
+        """Returns the result of `train(report, waiting)`, written down."""
+
         def report(now: Report) -> None:
             self.trained = True
             self._write(seed, round, now.rows)
@@ -161,7 +193,7 @@ class _Writing(_Engine):
         def waiting() -> None:
             self.watcher.say(f"{self.arm}: another process trains it; waiting")
 
-        result = self.trainer.train(recipe, ticket, seed, report, waiting)
+        result = train(report, waiting)
         seconds = Row(recipe.steps, "train", "seconds", result.seconds)
         # The history was not reported if it was stored.
         self._write(seed, round, [*result.history, seconds])
@@ -204,7 +236,8 @@ def count(plan: Plan, trainer: Trainer) -> Count:
     """
     counting = _Counting(trainer)
     plan.experiment.rehearse(counting)
-    total = counting.count
+    # What is rehearsed is not asked for.
+    total = counting.count = Count()
     for arm, seed in plan.chains():
         before = total.asked, len(total.keys) - total.stored
         for _ in plan.experiment.chain(arm, seed, counting):
@@ -232,24 +265,62 @@ class _Counting(_Engine):
         self, recipe: Recipe, ticket: Ticket, seed: int, round: int | None = 0
     ) -> Result:
         del round
-        self.count.asked += 1
         key = self.trainer.key(recipe, ticket, seed)
+        source = self.trainer.source(recipe.images)
+        return self._counted(
+            key,
+            recipe,
+            ticket,
+            identity.digest(recipe),
+            lambda: estimate(recipe, source, self.trainer.strategy),
+        )
+
+    def train_peer(
+        self,
+        recipe: Recipe,
+        ticket: Ticket,
+        seed: int,
+        pruning: TfmotGradual,
+        rates: Rates,
+        round: int = 0,
+    ) -> Result:
+        del round
+        key = self.trainer.peer_key(recipe, ticket, seed, pruning, rates)
+        source = self.trainer.source(recipe.images)
+        return self._counted(
+            key,
+            recipe,
+            ticket,
+            identity.digest([recipe, pruning]),
+            lambda: peer.estimate(recipe, ticket, source, pruning, rates),
+        )
+
+    def _counted(
+        self,
+        key: str,
+        recipe: Recipe,
+        ticket: Ticket,
+        kind: str,
+        trial: Callable[[], float],
+    ) -> Result:
+        """Returns what is stored under the key, or something invented.
+
+        Args:
+            key: Of the training.
+            recipe: Of the training.
+            ticket: Of the training.
+            kind: Of trainings that take equally long.
+            trial: Returns how many seconds those take.
+        """
+        self.count.asked += 1
         result = self.trainer.find(key, recipe, ticket)
         if key not in self.count.keys:
             self.count.keys[key] = result is not None
             if result is None:
-                self.count.seconds += self._trial(recipe)
+                if kind not in self._trials:
+                    self._trials[kind] = trial()
+                self.count.seconds += self._trials[kind]
         return result or Result(_invented(key, ticket), (), 0.0)
-
-    def _trial(self, recipe: Recipe) -> float:
-        name = identity.digest(recipe)
-        if name not in self._trials:
-            self._trials[name] = estimate(
-                recipe,
-                self.trainer.source(recipe.images),
-                self.trainer.strategy,
-            )
-        return self._trials[name]
 
 
 def _invented(key: str, ticket: Ticket) -> dict[str, np.ndarray]:

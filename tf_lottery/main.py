@@ -345,13 +345,17 @@ def finish(run: "Run", console: "Console") -> None:
 
 def _expected_errors() -> tuple[type[Exception], ...]:
     """Returns the errors that are a user's to mend, not ours."""
+    from tf_lottery.baselines.peer import PeerError
     from tf_lottery.checks import InvalidValue
     from tf_lottery.data.images import DataError
     from tf_lottery.devices import DeviceError
     from tf_lottery.store import StorageError
     from tf_lottery.training import Diverged
 
-    return DataError, DeviceError, Diverged, InvalidValue, StorageError, OSError
+    return (
+        *(DataError, DeviceError, Diverged, InvalidValue, PeerError),
+        *(StorageError, OSError),
+    )
 
 
 def run_main(argv: list[str]) -> None:

@@ -8,13 +8,17 @@ there, going on from a checkpoint if one was left.
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tf_lottery import identity, training
+from tf_lottery.baselines import peer
+from tf_lottery.baselines.tfmot_gradual import TfmotGradual
 from tf_lottery.data.batches import Resident, Streamed, open_source
 from tf_lottery.data.images import Images
+from tf_lottery.pruning import Rates
 from tf_lottery.recipes import Recipe
 from tf_lottery.store import Checkpoint, Record, StorageError, Store
 from tf_lottery.tickets import Arrays, Ticket
@@ -58,15 +62,40 @@ class Trainer:
 
     def key(self, recipe: Recipe, ticket: Ticket, seed: int) -> str:
         """Returns the hash of all that decides a training's result."""
+        return identity.digest(self._inputs(recipe, ticket, seed))
+
+    def peer_key(
+        self,
+        recipe: Recipe,
+        ticket: Ticket,
+        seed: int,
+        pruning: TfmotGradual,
+        rates: Rates,
+    ) -> str:
+        """Returns the hash of all that decides a peer's training.
+
+        Raises:
+            PeerError: As for `peer.version`.
+        """
         return identity.digest(
             {
-                "format": FORMAT,
-                "recipe": recipe,
-                "ticket": ticket.arrays(),
-                "seed": seed,
-                "data": self.source(recipe.images).fingerprint,
+                **self._inputs(recipe, ticket, seed),
+                "peer": [peer.NAME, peer.version(), peer.FORMAT],
+                "pruning": pruning,
+                "rates": rates,
             }
         )
+
+    def _inputs(
+        self, recipe: Recipe, ticket: Ticket, seed: int
+    ) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "recipe": recipe,
+            "ticket": ticket.arrays(),
+            "seed": seed,
+            "data": self.source(recipe.images).fingerprint,
+        }
 
     def find(
         self, key: str, recipe: Recipe, ticket: Ticket
@@ -108,14 +137,49 @@ class Trainer:
                 checkpoint=checkpoint,
                 report=report,
             )
-            return _changed(result.state, ticket.arrays()), {
-                "recipe": identity.canonical(recipe),
-                "seed": seed,
-                "history": result.history,
-                "seconds": result.seconds,
-            }
+            return _record(result, recipe, ticket, seed)
 
         key = self.key(recipe, ticket, seed)
+        record = self.store.get(key, make, waiting)
+        return _result(key, record, recipe, ticket)
+
+    def train_peer(
+        self,
+        recipe: Recipe,
+        ticket: Ticket,
+        seed: int,
+        pruning: TfmotGradual,
+        rates: Rates,
+        report: Callable[[training.Report], None] | None = None,
+        waiting: Callable[[], None] = lambda: None,
+    ) -> training.Result:
+        """Returns the result of a peer's training, likewise.
+
+        It has no checkpoints: one that is interrupted begins again.
+
+        Args:
+            recipe: As for `peer.train`.
+            ticket: Likewise.
+            seed: Likewise.
+            pruning: Likewise.
+            rates: Likewise.
+            report: Likewise.
+            waiting: As for `train`.
+
+        Raises:
+            Diverged: As for `peer.train`.
+            PeerError: Likewise.
+            StorageError: As for `Store.get`.
+        """
+
+        def make(_: Checkpoint) -> Record:
+            source = self.source(recipe.images)
+            result = peer.train(
+                recipe, ticket, seed, source, pruning, rates, report
+            )
+            return _record(result, recipe, ticket, seed)
+
+        key = self.peer_key(recipe, ticket, seed, pruning, rates)
         record = self.store.get(key, make, waiting)
         return _result(key, record, recipe, ticket)
 
@@ -140,6 +204,17 @@ class Trainer:
                 recipe, self.source(recipe.images), self.strategy, seed
             )
         return self._programs[key]
+
+
+def _record(
+    result: training.Result, recipe: Recipe, ticket: Ticket, seed: int
+) -> Record:
+    return _changed(result.state, ticket.arrays()), {
+        "recipe": identity.canonical(recipe),
+        "seed": seed,
+        "history": result.history,
+        "seconds": result.seconds,
+    }
 
 
 def _changed(state: Arrays, before: Arrays) -> dict[str, np.ndarray]:

@@ -45,6 +45,14 @@ class Diverged(ArithmeticError):
     """The loss of a training is no longer finite."""
 
 
+def diverged(recipe: Recipe, seed: int, step: int) -> Diverged:
+    """Returns the error of a training whose loss is not finite at a step."""
+    return Diverged(
+        "expected a finite loss, received one that is not at step "
+        f"{step} of {recipe.steps}, seed {seed}"
+    )
+
+
 class Row(NamedTuple):
     """One number of a training's history."""
 
@@ -125,7 +133,7 @@ class Programs:
         seed: int,
     ) -> None:
         strategy = strategy or tf.distribute.get_strategy()
-        _check_batch_size(recipe, source, strategy)
+        check_batch_size(recipe, source, strategy)
         with strategy.scope():
             self.model = recipe.new_model(
                 source.image_shape, source.classes, seed
@@ -258,7 +266,7 @@ def train(
             for split in ("validation", "test"):
                 loss, accuracy = programs.measure(split)
                 if not math.isfinite(loss):
-                    raise _diverged(recipe, seed, place.step)
+                    raise diverged(recipe, seed, place.step)
                 place.log(split, loss, accuracy)
         if report:
             report(place.report(recipe.steps))
@@ -270,7 +278,7 @@ def train(
         count = min(left, recipe.steps - place.step, steps.STEPS_PER_CALL)
         loss, correct, bad = programs.run(place.step, count)
         if bad >= 0:
-            raise _diverged(recipe, seed, place.step + bad + 1)
+            raise diverged(recipe, seed, place.step + bad + 1)
         place.advance(count, loss, correct / recipe.batch_size)
         place.seconds = spent + time.monotonic() - began
         if checkpoint and checkpoint.due():
@@ -346,18 +354,12 @@ class _Place:
         self.rows.append(Row(self.step, split, "accuracy", accuracy))
 
 
-def _diverged(recipe: Recipe, seed: int, step: int) -> Diverged:
-    return Diverged(
-        "expected a finite loss, received one that is not at step "
-        f"{step} of {recipe.steps}, seed {seed}"
-    )
-
-
-def _check_batch_size(
+def check_batch_size(
     recipe: Recipe,
     source: Resident | Streamed,
     strategy: tf.distribute.Strategy,
 ) -> None:
+    """Raises InvalidValue unless the batch suits images and replicas."""
     if recipe.batch_size > source.sizes["train"]:
         raise InvalidValue(
             f"expected BATCH_SIZE of at most {source.sizes['train']}, the "

@@ -50,6 +50,10 @@ class Resident:
         before = images_lib.SPLITS[: images_lib.SPLITS.index(split)]
         return sum(self.sizes[name] for name in before)
 
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """Returns all images, uint8 `[n, h, w, c]`, and labels `[n]`."""
+        return self._images.numpy(), self._labels.numpy()
+
     def rows(
         self, seed: int, batch_size: int, step: int, count: int
     ) -> np.ndarray:

@@ -10,12 +10,14 @@ A round is a place on the ladder of Frankle & Carbin: after k rounds, a layer
 with a rate of 20 % has 0.8 ** k of its weights. `rounds` may leave places
 out; the step from round 3 to 5 then removes what two rounds would.
 
-Three kinds of arms are chains with a difference:
+Four kinds of arms are chains with a difference:
 
     one_shot    prunes the dense network anew for each round
     control     trains, in place of each ticket, what another action makes of
                 it; the chain goes on from the ticket itself
     untrained   evaluates each ticket and trains none (heuristic supermasks)
+    peer        has another library prune the dense network while it trains,
+                once for each round, to what the round has left
 
 Arms start round 0 alike and share it, as they share every other training
 that two of them have in common: the store knows it by what goes into it.
@@ -36,6 +38,7 @@ from typing import Any
 import numpy as np
 
 from tf_lottery import checks, planes, pruning, seeds
+from tf_lottery.baselines.tfmot_gradual import TfmotGradual
 from tf_lottery.checks import InvalidValue
 from tf_lottery.experiments.plan import Engine
 from tf_lottery.recipes import Recipe
@@ -65,6 +68,10 @@ class Rule(Forgetting):
             differ in it are repetitions.
         untrained: Prune as with `one_shot`, and evaluate each ticket in place
             of training it.
+        peer: Have tensorflow-model-optimization train and prune the network
+            like this, by layer whatever the scope. Such an arm has no other
+            field. Its round 0 is the dense network of the other arms: what
+            the peer trains if it prunes nothing differs by rounding.
 
     Raises:
         InvalidValue: A field is of the wrong type.
@@ -74,6 +81,7 @@ class Rule(Forgetting):
     control: Function | None = None
     draw: int | None = None
     untrained: bool = False
+    peer: TfmotGradual | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -83,6 +91,13 @@ class Rule(Forgetting):
             Forgetting(mask1=self.control)
         if self.draw is not None:
             checks.positive_int("draw", self.draw)
+        if self.peer is not None:
+            checks.kind("peer", self.peer, TfmotGradual)
+            if replace(self, peer=None) != Rule():
+                raise InvalidValue(
+                    "expected no other field beside peer in the rule of an "
+                    f"arm, received {self!r}"
+                )
 
 
 @dataclass(frozen=True)
@@ -189,11 +204,16 @@ class Lottery:
 
         Raises:
             InvalidValue: A rate, pattern, criterion or action is wrong.
+            PeerError: A peer is not there.
         """
         start = engine.new_ticket(self.recipe, 0)
         rates = pruning.rates_by_path(self.rates, list(start.weights))
-        for arm in self.arms:
-            self._rehearse(self.rule(arm), start, rates, engine)
+        for rule in map(self.rule, self.arms):
+            if rule.peer is None:
+                self._rehearse(rule, start, rates, engine)
+            else:
+                aimed = pruning.after_rounds(rates, self.rounds[-1])
+                engine.train_peer(self.recipe, start, 0, rule.peer, aimed)
 
     def chain(
         self, arm: str, seed: int, engine: Engine
@@ -215,6 +235,14 @@ class Lottery:
         )
         yield from self._remaining(start, arm, seed, 0)
         trained: Arrays = engine.train(self.recipe, start, seed).state
+        if rule.peer is not None:
+            for round in self.rounds:
+                aimed = pruning.after_rounds(rates, round)
+                trained = engine.train_peer(
+                    self.recipe, start, seed, rule.peer, aimed, round
+                ).state
+                yield from _peer_masks(start, trained, (seed, arm, round))
+            return
         recipe, start = self._rewound(start, seed, engine)
         dense, ticket, before = trained, start, 0
         for i, round in enumerate(self.rounds):
@@ -322,6 +350,20 @@ def _movement(
             w_init, trained, chosen, scale.weights
         )
     yield Picture(*key, arrays)
+
+
+def _peer_masks(
+    start: Ticket, trained: Arrays, key: tuple[int, str, int]
+) -> Iterator[Record | Picture]:
+    """Yields which signs a peer's training kept, and its masks.
+
+    No densities: what it pruned on its way has no final weight.
+    """
+    masks = {path: trained[f"{path}_mask/value"] for path in start.weights}
+    agreement = planes.sign_agreement(start.weights, trained, masks)
+    for path, value in agreement.items():
+        yield Record(*key, 0, path, "sign agreement", value)
+    yield Picture(*key, {f"mask {path}": m for path, m in masks.items()})
 
 
 def _generator(

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from tf_lottery import checks
+from tf_lottery.baselines.tfmot_gradual import TfmotGradual
 from tf_lottery.checks import InvalidValue
 from tf_lottery.experiments.published import Published
+from tf_lottery.pruning import Rates
 from tf_lottery.recipes import Recipe
 from tf_lottery.records import Picture, Record
 from tf_lottery.tickets import Arrays, Ticket
@@ -36,6 +38,27 @@ class Engine(Protocol):
             round: Under which its numbers are written down; None is not.
         """
 
+    def train_peer(
+        self,
+        recipe: Recipe,
+        ticket: Ticket,
+        seed: int,
+        pruning: TfmotGradual,
+        rates: Rates,
+        round: int = 0,
+    ) -> Result:
+        """Returns the result of a training that the peer does and prunes.
+
+        Args:
+            recipe: How.
+            ticket: From where.
+            seed: Of the order of images.
+            pruning: When.
+            rates: What fraction of each kernel is gone in the end, by path.
+            round: Under which its numbers are written down; the weights
+                remaining are among them.
+        """
+
     def evaluate(
         self, recipe: Recipe, ticket: Ticket, seed: int, round: int = 0
     ) -> None:
@@ -60,6 +83,9 @@ class Experiment(Protocol):
 
     def rehearse(self, engine: Engine) -> None:
         """Tries what can be tried in seconds, before anything is trained.
+
+        Args:
+            engine: One that trains nothing.
 
         Raises:
             InvalidValue: It would fail later.

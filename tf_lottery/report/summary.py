@@ -31,7 +31,9 @@ class Line(NamedTuple):
         remaining: Fraction of the prunable weights kept; with a random mask,
             the fraction that is expected to be. NaN if not known.
         stop_step: Of the lowest validation loss, found after the fact; the
-            first one of equals.
+            first one of equals. Of a network that is pruned while it trains,
+            only what it is in the end counts: steps at which it had more
+            weights are left out.
         test_accuracy_at_stop: Test accuracy then, a fraction.
         test_accuracy: At the last evaluation.
         validation_accuracy: Likewise.
@@ -76,7 +78,9 @@ def _line(key: tuple[int, str, int], series: dict) -> Line:
     seed, arm, round_ = key
     test = series["test", "accuracy"]
     losses = series["validation", "loss"]
-    stop = min(sorted(losses), key=losses.__getitem__)
+    first = _last_pruned(series["all", "remaining"])
+    counted = [step for step in sorted(losses) if step >= first]
+    stop = min(counted or losses, key=losses.__getitem__)
     return Line(
         seed=seed,
         arm=arm,
@@ -90,6 +94,18 @@ def _line(key: tuple[int, str, int], series: dict) -> Line:
         train_accuracy=_last(series["train", "accuracy"]),
         seconds=_last(series["train", "seconds"]),
     )
+
+
+def _last_pruned(remaining: dict[int, float]) -> int:
+    """Returns the step from which on no more weights remain than in the end.
+
+    It is 0 if there was none before with more.
+    """
+    end = _last(remaining)
+    more = [step for step, value in remaining.items() if value > end]
+    if not more:
+        return 0
+    return min(step for step in remaining if step > max(more))
 
 
 def _last(series: dict[int, float]) -> float:

@@ -1,0 +1,1 @@
+"""Other people's pruning, to hold beside the tickets."""
