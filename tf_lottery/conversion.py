@@ -239,10 +239,11 @@ def survey(model: keras.Model) -> list[Weights]:
 
 def kernel_attributes(layer: keras.Layer) -> dict[str, keras.Variable]:
     """Returns the kernels that a layer keeps, by attribute without "_"."""
+    own = {id(variable) for variable in own_variables(layer)}
     return {
         name.lstrip("_"): value
         for name, value in vars(layer).items()
-        if isinstance(value, keras.Variable) and name.endswith("kernel")
+        if name.endswith("kernel") and id(value) in own
     }
 
 
