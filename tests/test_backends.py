@@ -39,7 +39,8 @@ def test_another_backend(backend, tests):
         [
             *(sys.executable, "-m", "pytest", "-p", "no:cacheprovider"),
             *tests,
-            *("-k", FEW),
+            # PyTorch compiles nothing.
+            *(("-k", FEW) if backend == "jax" else ()),
         ],
         cwd=ROOT,
         env={

@@ -1,5 +1,7 @@
 """Masks on models that were made without any, on Keras' backend of the day."""
 
+import pickle
+
 import keras
 import numpy as np
 import pytest
@@ -94,6 +96,67 @@ class OwnKernel(keras.Layer):
         return keras.ops.matmul(x, self.kernel + self.table) * gate
 
 
+@keras.saving.register_keras_serializable("tests")
+class Noise(keras.Layer):
+    """A layer that has nothing to build."""
+
+    def call(self, x):
+        return x + keras.random.normal(keras.ops.shape(x))
+
+
+@keras.saving.register_keras_serializable("tests")
+class SometimesNoisy(keras.Model):
+    """A model that calls one of its layers in training only."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.dense = plain.Dense(2)
+        self.noise = Noise()
+
+    def call(self, x, training=False):
+        x = self.dense(x)
+        return self.noise(x) if training else x
+
+
+@keras.saving.register_keras_serializable("tests")
+class OddKernels(keras.Layer):
+    """A layer that keeps kernels in every way that it should not.
+
+    Args:
+        how: Which.
+    """
+
+    def __init__(self, how="private", **kwargs):
+        super().__init__(**kwargs)
+        self.how = how
+
+    def get_config(self):
+        return {**super().get_config(), "how": self.how}
+
+    def build(self, input_shape):
+        size = (input_shape[-1], 3)
+        kernel = self.add_weight(shape=size, name="kernel")
+        self._kernel = kernel
+        if self.how == "alias":
+            self.kernel = kernel
+        if self.how == "two":
+            self.kernel = self.add_weight(shape=size, name="other_kernel")
+        if self.how == "taken":
+            self._kernel_mask = keras.ops.ones(size)
+        if self.how == "constant":
+            self._kernel = self.add_weight(
+                shape=size, name="kernel", trainable=False
+            )
+
+    def call(self, x):
+        kernel = self._kernel
+        if self.how == "two":
+            kernel = kernel + self.kernel
+        if self.how == "taken":
+            kernel = kernel * self._kernel_mask
+        return keras.ops.matmul(x, kernel)
+
+
 def images(size=9):
     return np.random.default_rng(0).random((2, size, size, 3), np.float32)
 
@@ -170,6 +233,16 @@ def own_layers():
     )
 
 
+def sometimes_noisy():
+    model, x = SometimesNoisy(), sequence()
+    model(x)
+    return model, x
+
+
+def odd(how="private"):
+    return functional(lambda x: plain.Dense(2)(OddKernels(how)(x)), sequence())
+
+
 # And how many kernels they have.
 MODELS = {
     "sequential": (sequential, 2),
@@ -180,6 +253,8 @@ MODELS = {
     "convolutions": (convolutions, 3),
     "subclassed": (subclassed, 1 + 2 + 2),
     "own layers": (own_layers, 3),
+    "sometimes noisy": (sometimes_noisy, 1),
+    "odd": (odd, 2),
 }
 
 
@@ -349,6 +424,23 @@ def test_layers_are_left_out_by_pattern(capsys):
     assert "Masked 500 of 504 weights" in out
 
 
+def test_one_of_a_cells_kernels_is_left_out(tmp_path):
+    model, x = recurrent()
+    before = outputs(model, x)
+    mask_model(model, [("recurrent", 0.2), (".", None)], verbose=False)
+    assert len(masked_kernels(model)) == 4
+    assert np.array_equal(outputs(model, x), before)
+    prune_at_random(model)
+    train_a_step(model, x)
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert np.array_equal(outputs(again, x), outputs(model, x))
+    strip_masks(again)
+    np.testing.assert_allclose(
+        outputs(again, x), outputs(model, x), rtol=1e-5, atol=1e-6
+    )
+
+
 def test_what_is_left_dense_is_listed_with_the_reason(capsys):
     model, _ = transformer()
     mask_model(model)
@@ -357,6 +449,25 @@ def test_what_is_left_dense_is_listed_with_the_reason(capsys):
     assert "9 x 8 none: no kernel of Embedding" in out
     [left] = [w for w in survey(model) if w.why != "it has a mask already"]
     assert left.why == "no kernel of Embedding"
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ("alias", "kept in several attributes (_kernel, kernel)"),
+        ("two", "its layer uses the attribute _kernel otherwise"),
+        ("taken", "its layer uses the attribute _kernel_mask otherwise"),
+        ("constant", "it is never trained"),
+    ],
+)
+def test_kernels_that_cannot_be_masked_are_left_and_listed(how, why):
+    model, x = odd(how)
+    before = outputs(model, x)
+    assert why in {w.why for w in survey(model) if "odd" in w.path}
+    mask_model(model, verbose=False)
+    assert np.array_equal(outputs(model, x), before)
+    strip_masks(model)
+    assert np.array_equal(outputs(model, x), before)
 
 
 def test_one_variable_of_two_layers_stays_dense():
@@ -407,6 +518,42 @@ def test_learned_masks_freeze_what_is_below(make):
         assert not np.array_equal(numpy(variable), value)
     strip_masks(model)
     assert len(model.trainable_variables) == 4
+
+
+@pytest.mark.parametrize("name", ["convolutions", "subclassed", "own layers"])
+def test_learned_masks_leave_the_order_of_variables(name, tmp_path):
+    model, x = MODELS[name][0]()
+    names = [v.path for v in model.weights]
+    trainable = [v.trainable for v in model.weights]
+    mask_model(model, kernel_mask=BernoulliMask, verbose=False)
+    train_a_step(model, x)
+    strip_masks(model)
+    assert [v.path for v in model.weights] == names
+    assert [v.trainable for v in model.weights] == trainable
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    assert np.array_equal(outputs(again, x), outputs(model, x))
+
+
+def test_a_masked_model_is_pickled():
+    model, x = subclassed()
+    mask_model(model, verbose=False)
+    prune_at_random(model)
+    again = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(outputs(again, x), outputs(model, x))
+    assert len(masked_kernels(again)) == len(masked_kernels(model))
+
+
+def test_masks_are_one_for_each_kernel():
+    one = FixedMask()
+    for made, message in (
+        (lambda **_: one, "which gave"),
+        (one, r"functools.partial\(FixedMask"),
+    ):
+        model, _ = sequential()
+        with pytest.raises(InvalidValue, match=message):
+            mask_model(model, kernel_mask=made, verbose=False)
+        assert not list(masked_layers(model))
 
 
 def test_a_frozen_layer_stays_frozen():
@@ -492,7 +639,7 @@ def test_models_of_another_kind_are_refused():
         ([(".", 1.5)], r"in \(0, 1\).*received 1.5"),
         ([("(", 0.1)], "regular expressions"),
         (2, r"in \(0, 1\)"),
-        ("conv", "list of pairs"),
+        ("conv", "expected rates to be a list of pairs"),
     ],
 )
 def test_wrong_rates_are_refused_and_change_nothing(rates, message):
@@ -520,7 +667,7 @@ def test_a_learned_mask_in_a_recurrent_cell_is_refused():
     model, _ = recurrent()
     with pytest.raises(InvalidValue, match="a recurrent cell is called"):
         mask_model(model, kernel_mask=BernoulliMask, verbose=False)
-    with pytest.raises(InvalidValue, match="to build a mask"):
+    with pytest.raises(InvalidValue, match="a new mask for each kernel"):
         mask_model(model, kernel_mask=plain.ReLU, verbose=False)
     assert not list(masked_layers(model))
 

@@ -227,6 +227,17 @@ def test_a_class_of_ones_own_needs_a_sample(tmp_path):
     assert saved.signatures["serving_default"](**more)["y"].shape == (7, 3)
 
 
+def test_an_activation_of_ones_own(tmp_path):
+    def halved(x):
+        return x / 2
+
+    model = keras.Sequential(
+        [keras.Input((4,)), keras.layers.Dense(3, activation=halved)]
+    )
+    rows = export(model, tmp_path, formats=["keras"], verbose=False)
+    assert [row.why for row in rows] == [""]
+
+
 def test_mixed_precision_is_float32_in_tflite(tmp_path):
     model = pruned(small(dtype="mixed_bfloat16"))
     rows = rows_by_name(export(model, tmp_path, verbose=False))
@@ -410,7 +421,10 @@ def test_an_older_export_is_replaced(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "make, message",
     [
-        (lambda f: export("model", f), "a model of Keras 3, received str"),
+        (
+            lambda f: export("model", f),
+            "expected a Keras model, received builtins.str",
+        ),
         (
             lambda f: export(keras.Sequential([L.Dense(3)]), f),
             "that is built, received sequential.*call it once",

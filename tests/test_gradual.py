@@ -117,6 +117,9 @@ def test_a_second_fit_goes_on_where_the_schedule_was():
     assert whole.counts == parts[0].counts + parts[1].counts
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() == "torch", reason="Keras has it elsewhere only"
+)
 def test_several_steps_in_one_call():
     model = make_model(steps_per_execution=5)
     schedule = PolynomialSchedule(0.25, 0, 18, every=3)
@@ -150,6 +153,36 @@ def test_other_criteria_and_scopes():
     )
     fit(model, callback, epochs=1)
     assert sum(int(m.sum()) for m in masks(model)) == 110
+
+
+def test_early_stopping_does_not_bring_weights_back():
+    model = make_model()
+    stop = keras.callbacks.EarlyStopping(
+        monitor="loss", mode="max", patience=2, restore_best_weights=True
+    )
+    schedule = PolynomialSchedule(0.25, 0, 30, every=5)
+    # The loss falls: the best epoch by its maximum is the first.
+    fit(model, stop, GradualPruning(schedule), epochs=3)
+    assert [int(m.sum()) for m in masks(model)] == [50, 5]
+
+
+@pytest.mark.parametrize(
+    ("criterion", "message"),
+    [
+        (criteria.snip, "expected x and y"),
+        (criteria.n_of_m(2, 4), "expected no `remaining`"),
+        (lambda w_final: w_final[:1], "to return shape"),
+    ],
+)
+def test_a_criterion_that_will_not_do_is_refused_before_training(
+    criterion, message
+):
+    model, watch = make_model(), Watch()
+    callback = GradualPruning(ConstantSchedule(0.5, begin_step=8), criterion)
+    with pytest.raises(InvalidValue, match=message):
+        fit(model, watch, callback)
+    assert watch.counts == []
+    assert all(m.all() for m in masks(model))
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from tf_lottery import budgets, criteria, saliency
 from tf_lottery.checks import InvalidValue
-from tf_lottery.conversion import mask_model
+from tf_lottery.conversion import mask_model, strip_masks
 from tf_lottery.layers import MaskedDense
 from tf_lottery.masks import BernoulliMask
 from tf_lottery.one_shot import prune_model
@@ -306,3 +306,17 @@ def test_models_without_masks_or_with_learned_ones():
     mask_model(plain, kernel_mask=BernoulliMask, verbose=False)
     with pytest.raises(InvalidValue, match=r"fixed masks.*BernoulliMask"):
         prune_model(plain)
+
+
+def test_penalties_do_not_see_what_is_pruned():
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            keras.layers.Dense(9, kernel_regularizer="l2"),
+        ]
+    )
+    mask_model(model, verbose=False)
+    prune_model(model, remaining=0.2)
+    pruned = float(sum(model.losses))
+    strip_masks(model)
+    assert pruned == pytest.approx(float(sum(model.losses)))

@@ -131,6 +131,22 @@ def test_an_optimizer_that_comes_with_round_0_is_new_in_each_round():
     assert steps == [0, 0, 0]
 
 
+def test_a_fit_that_compiles_once_by_itself_does_not_go_on_unnoticed():
+    model = make_model()
+    model.compiled, model.optimizer = False, None
+    calls = []
+
+    def compile_at_first(model):
+        if not calls:
+            model.compile("adam", "mse")
+        calls.append(model)
+        fit(model)
+
+    with pytest.raises(ValueError, match=r"call `?compile"):
+        find(model, compile_at_first, rounds=2)
+    assert len(calls) == 2
+
+
 def test_the_model_ends_as_the_last_round_trained_it():
     model = make_model()
     ticket, *_ = find(model, fit, rounds=2)
@@ -269,13 +285,115 @@ def test_a_ticket_of_other_shapes_is_refused():
     deeper = keras.Sequential(
         [keras.Input((6,)), *(layers.Dense(6) for _ in range(3))]
     )
-    with pytest.raises(InvalidValue, match=r"2 kernels with a mask, .* rec"):
+    with pytest.raises(InvalidValue, match=r"with 2 kernels, .* received 3"):
         apply_ticket(deeper, ticket)
     plain = keras.Sequential(
         [keras.Input((6,)), layers.Dense(8), layers.Dense(1)]
     )
     with pytest.raises(InvalidValue, match="other variables"):
         apply_ticket(plain, ticket)
+    with pytest.raises(InvalidValue, match="ticket to be @Ticket"):
+        apply_ticket(plain, "a.ticket")
+    # And nothing was masked.
+    for model in (deeper, plain):
+        assert not masked_kernels(model)
+
+
+def three_layers(names=(None, None, None)):
+    inputs = x = keras.Input((6,))
+    for name in names:
+        x = layers.Dense(6, name=name)(x)
+    return keras.Model(inputs, x)
+
+
+@pytest.mark.parametrize("dense", [0, 1, 2])
+def test_a_ticket_with_dense_layers_moves_by_order(dense, tmp_path):
+    model = three_layers()
+    rates = [(f"^{model.layers[1 + dense].name}/", None), (".", 0.3)]
+    mask_model(model, rates, verbose=False)
+    ticket, *_ = find(model, fit_none, rounds=1)
+    apply_ticket(model, ticket)
+    expected = keras.ops.convert_to_numpy(model(X))
+    # Layers that are called like others of the ticket's.
+    shifted = [layer.name for layer in model.layers[2:]] + ["another"]
+    ticket.save(tmp_path / "a.ticket")
+    for one in (ticket, Ticket.load(tmp_path / "a.ticket")):
+        other = apply_ticket(three_layers(shifted), one)
+        kinds = [type(layer).__name__ for layer in other.layers[1:]]
+        assert kinds.index("Dense") == dense
+        assert np.array_equal(keras.ops.convert_to_numpy(other(X)), expected)
+    wrong = mask_model(three_layers(), verbose=False)
+    with pytest.raises(InvalidValue, match="with masks on"):
+        apply_ticket(wrong, ticket)
+
+
+def test_the_same_model_built_twice_has_the_same_randomness():
+    rule = Forgetting(criteria.random, actions.reinit_fresh)
+    found = [find(make_model(), fit_none, rule, rounds=2) for _ in range(2)]
+    one, other = ([*f.ticket.arrays().values()] for f in found)
+    for array, again in zip(one, other, strict=True):
+        assert np.array_equal(array, again)
+
+
+def test_rounds_are_handed_over_as_they_come():
+    came = []
+
+    def broken(model):
+        if len(came) == 2:
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        find(make_model(), broken, rounds=3, on_round=came.append)
+    assert [row.round for row in came] == [0, 1]
+
+
+def test_series_that_are_no_numbers_are_left_out():
+    returned = {
+        "loss": [1, 0.5],
+        "f1": [np.ones(3), np.ones(3)],
+        "note": "good",
+        "none": None,
+    }
+    _, history, _ = find(make_model(), lambda model: returned, rounds=1)
+    assert history == [{"loss": [1.0, 0.5]}] * 2
+
+
+def test_what_is_refused_is_as_it_was():
+    for change in (
+        dict(rule=Forgetting(criteria.snip)),
+        dict(
+            rule=Forgetting(criteria.n_of_m(2, 4), actions.constant), rounds=0
+        ),
+    ):
+        model = make_model()
+        with pytest.raises(InvalidValue):
+            find(model, fit_none, **change)
+        assert not masked_kernels(model)
+
+
+def test_channels_of_a_network_with_kernels_that_have_none():
+    model = keras.Sequential(
+        [
+            keras.Input((6, 6, 3)),
+            layers.Conv2D(8, 3),
+            layers.DepthwiseConv2D(3),
+            layers.Conv2D(4, 2),
+        ]
+    )
+    mask_model(model, 0.5, verbose=False)
+    ticket, *_ = find(model, fit_none, rounds=1, scope="channel")
+    first, depthwise, last = ticket.masks.values()
+    assert depthwise.all()
+    assert first.any((0, 1, 2)).sum() == 4
+    assert last.any((0, 1, 2)).sum() == 2
+
+
+def test_a_model_of_bfloat16():
+    model = keras.Sequential(
+        [keras.Input((6,)), layers.Dense(8, dtype="bfloat16")]
+    )
+    *_, summary = find(model, fit_none, rounds=1)
+    assert summary[1].weights == 48 - 9
 
 
 def test_names_of_ticket_state_are_those_of_masks():

@@ -605,7 +605,7 @@ def test_models_of_another_kind_are_named(function):
         (doubling, "received Doubling, of which it is not known"),
         (keras.Sequential([MaskedDense(2)], name="new"), "new, which is not b"),
         (plain, "with masked layers, received one without"),
-        ("model", "expected a Keras model, received 'model'"),
+        ("model", "expected a Keras model, received builtins.str"),
     ):
         with pytest.raises(InvalidValue, match=message):
             function(model)

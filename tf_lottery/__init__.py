@@ -28,6 +28,7 @@ _HOMES = {
     "find_ticket": "search",
     "from_tfmot": "tfmot",
     "mask_model": "conversion",
+    "masked_kernels": "variables",
     "prune_model": "one_shot",
     "shrink": "shrinking.shrink",
     "silence_pruned_channels": "shrinking.shrink",

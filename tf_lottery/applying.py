@@ -14,15 +14,17 @@ the same shapes: one built anew in another process, or on another day.
 True
 """
 
-import re
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 
 import keras
 
+from tf_lottery import checks
 from tf_lottery.checks import InvalidValue
-from tf_lottery.conversion import mask_model, survey
+from tf_lottery.conversion import keep_dense, mask_model, survey
+from tf_lottery.masks import DEFAULT_RATE
 from tf_lottery.tickets import MASK_STATE, Ticket
 from tf_lottery.variables import (
+    expect_model,
     load_state,
     masked_kernels,
     variables_by_path,
@@ -32,8 +34,9 @@ from tf_lottery.variables import (
 def apply_ticket(model: keras.Model, ticket: Ticket) -> keras.Model:
     """Puts a model where a ticket starts, and returns it.
 
-    Variables go by their paths or, if those are others, by their order. A
-    model without masks gets them. The optimizer stays as it is.
+    Variables go by their paths or, if those are not the same, by their order.
+    A model without masks gets those of the ticket. The optimizer stays as it
+    is.
 
     Args:
         model: Built, with the kernels and other variables of the ticket.
@@ -41,14 +44,94 @@ def apply_ticket(model: keras.Model, ticket: Ticket) -> keras.Model:
 
     Raises:
         InvalidValue: The number or the shapes of variables differ, or the
-            model cannot be masked.
+            model has masks on other kernels. It is then as it was.
     """
-    masks = ticket.masks
-    if not masked_kernels(model):
-        _mask(model, list(masks))
-    places = _places(model, ticket)
+    expect_model(model)
+    checks.kind("ticket", ticket, Ticket)
     arrays = ticket.arrays()
-    variables = variables_by_path(model)
+    theirs = [path for path in arrays if not _is_mask(path, ticket)]
+    ours = [
+        path
+        for path, variable in variables_by_path(model).items()
+        if "_mask/" not in path
+    ]
+    places = _places(model, ticket, theirs, ours)
+    _expect_shapes(model, ticket, places)
+    masked = [places[path] for path in ticket.weights]
+    found = list(masked_kernels(model))
+    if not found:
+        dense = {w.path for w in survey(model) if not w.why} - {*masked}
+        rates = [*keep_dense(sorted(dense)), (".", DEFAULT_RATE)]
+        mask_model(model, rates, verbose=False)
+    elif found != masked:
+        raise InvalidValue(
+            f"expected a model with masks on {', '.join(masked)}, as the "
+            f"ticket has them, or without, received one with masks on "
+            f"{', '.join(found)}"
+        )
+    for path in ticket.weights:
+        for name in MASK_STATE:
+            places[f"{path}_mask/{name}"] = f"{places[path]}_mask/{name}"
+    load_state(model, {places[path]: array for path, array in arrays.items()})
+    return model
+
+
+def _is_mask(path: str, ticket: Ticket) -> bool:
+    kernel, _, name = path.rpartition("_mask/")
+    return kernel in ticket.weights and name in MASK_STATE
+
+
+def _places(
+    model: keras.Model,
+    ticket: Ticket,
+    theirs: Sequence[str],
+    ours: Sequence[str],
+) -> dict[str, str]:
+    """Returns the model's path for each path of the ticket but masks'."""
+    if {*theirs} == {*ours}:
+        return {path: path for path in theirs}
+    kernels = [w.path for w in survey(model) if w.name]
+    others = [path for path in ours if path not in {*kernels}]
+    of_ticket = _kernels(ticket)
+    rest = [path for path in theirs if path not in {*of_ticket}]
+    return {
+        **_in_order("kernels", of_ticket, kernels),
+        **_in_order("other variables", rest, others),
+    }
+
+
+def _kernels(ticket: Ticket) -> list[str]:
+    """Returns all kernels of a ticket in the order of its model.
+
+    The place of a masked one is that of its mask among the other variables.
+    """
+    found = []
+    for path, array in ticket.state.items():
+        if _is_mask(path, ticket):
+            kernel = path.rpartition("_mask/")[0]
+            if kernel not in found:
+                found.append(kernel)
+        elif path.endswith("kernel") and array.ndim > 1:
+            found.append(path)
+    return found
+
+
+def _in_order(
+    what: str, theirs: Sequence[str], ours: Sequence[str]
+) -> dict[str, str]:
+    if len(theirs) != len(ours):
+        raise InvalidValue(
+            f"expected a model with {len(theirs)} {what}, as the ticket has, "
+            f"received {len(ours)}: {', '.join(ours) or 'none'}. The ticket "
+            f"has {', '.join(theirs) or 'none'}"
+        )
+    return dict(zip(theirs, ours, strict=True))
+
+
+def _expect_shapes(
+    model: keras.Model, ticket: Ticket, places: Mapping[str, str]
+) -> None:
+    arrays, variables = ticket.arrays(), variables_by_path(model)
     for path, place in places.items():
         shape = tuple(variables[place].shape)
         if shape != arrays[path].shape:
@@ -56,44 +139,3 @@ def apply_ticket(model: keras.Model, ticket: Ticket) -> keras.Model:
                 f"expected a model with {path} of shape {arrays[path].shape}, "
                 f"as the ticket has it, received {place} of shape {shape}"
             )
-    load_state(model, {places[path]: array for path, array in arrays.items()})
-    return model
-
-
-def _mask(model: keras.Model, wanted: list[str]) -> None:
-    free = [weights.path for weights in survey(model) if not weights.why]
-    rates: list[tuple[str, float | None]] | None = None
-    if set(wanted) < set(free):  # the ticket has left some of them dense
-        rates = [(rf"^{re.escape(p)}$", None) for p in free if p not in wanted]
-        rates.append((".", 0.2))
-    mask_model(model, rates, verbose=False)
-
-
-def _places(model: keras.Model, ticket: Ticket) -> dict[str, str]:
-    """Returns the model's path for each path of the ticket."""
-    arrays, variables = ticket.arrays(), variables_by_path(model)
-    if arrays.keys() == variables.keys():
-        return {path: path for path in arrays}
-    places = _in_order(
-        "kernels with a mask", ticket.weights, masked_kernels(model)
-    )
-    for path, place in list(places.items()):
-        for name in MASK_STATE:
-            places[f"{path}_mask/{name}"] = f"{place}_mask/{name}"
-    taken = set(places.values())
-    others = [path for path in ticket.state if path not in places]
-    free = [path for path in variables if path not in taken]
-    return {**places, **_in_order("other variables", others, free)}
-
-
-def _in_order(
-    what: str, ours: Iterable[str], theirs: Iterable[str]
-) -> dict[str, str]:
-    ours, theirs = list(ours), list(theirs)
-    if len(ours) != len(theirs):
-        raise InvalidValue(
-            f"expected a model with {len(ours)} {what}, as the ticket has, "
-            f"received {len(theirs)}: {', '.join(theirs)}. The ticket has "
-            f"{', '.join(ours)}"
-        )
-    return dict(zip(ours, theirs, strict=True))

@@ -17,7 +17,6 @@ than one weight a layer.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from tf_lottery import checks
 from tf_lottery.checks import InvalidValue
@@ -36,7 +35,7 @@ def uniform(shapes: Shapes, remaining: float) -> dict[str, float]:
         InvalidValue: `remaining` is not in (0, 1], or a shape is none.
     """
     _sizes(shapes)
-    expect_fraction("remaining", remaining)
+    checks.fraction("remaining", remaining)
     return dict.fromkeys(shapes, float(remaining))
 
 
@@ -65,7 +64,7 @@ def erdos_renyi_kernel(shapes: Shapes, remaining: float) -> dict[str, float]:
         convolutions.
     """
     sizes = _sizes(shapes)
-    expect_fraction("remaining", remaining)
+    checks.fraction("remaining", remaining)
     # A layer keeps epsilon * sum(shape) weights, so layers fill up in the
     # order of size / sum(shape).
     sums = {path: sum(shape) for path, shape in shapes.items()}
@@ -79,13 +78,6 @@ def erdos_renyi_kernel(shapes: Shapes, remaining: float) -> dict[str, float]:
         left -= kept
         open_sums -= sums[path]
     return {path: fractions[path] for path in shapes}
-
-
-def expect_fraction(name: str, value: Any) -> None:
-    """Raises InvalidValue unless `value` is a number in (0, 1]."""
-    checks.number(name, value)
-    if not 0 < value <= 1:
-        raise InvalidValue(f"expected {name} to be in (0, 1], received {value}")
 
 
 def _sizes(shapes: Shapes) -> dict[str, int]:

@@ -40,6 +40,13 @@ def number(name: str, value: Any) -> None:
         )
 
 
+def fraction(name: str, value: Any) -> None:
+    """Raises InvalidValue unless `value` is a number in (0, 1]."""
+    number(name, value)
+    if not 0 < value <= 1:
+        raise InvalidValue(f"expected {name} to be in (0, 1], received {value}")
+
+
 def boolean(name: str, value: Any) -> None:
     """Raises InvalidValue unless `value` is True or False."""
     if not isinstance(value, bool):

@@ -41,6 +41,25 @@ def own_variables(layer: keras.Layer) -> list[keras.Variable]:
     return [*layer._trainable_variables, *layer._non_trainable_variables]
 
 
+def is_built(layer: keras.Layer) -> bool:
+    """Returns whether a layer has all the variables that it will have."""
+    # What has nothing to build may never be called, and then is never built.
+    nothing = type(layer).build is keras.Layer.build and not layer._layers
+    return layer.built or nothing
+
+
+def kernel_attributes(layer: keras.Layer) -> dict[str, keras.Variable]:
+    """Returns the kernels that a layer keeps, by the attribute it reads."""
+    own = {id(variable) for variable in own_variables(layer)}
+    found = {}
+    for name, value in vars(layer).items():
+        if name.endswith("kernel") and id(value) in own:
+            # Keras' own keep it in `_kernel`, behind a property `kernel`.
+            behind = isinstance(getattr(type(layer), name[1:], None), property)
+            found[name[1:] if name[0] == "_" and behind else name] = value
+    return found
+
+
 def holders(layer: keras.Layer) -> Iterator[keras.Layer]:
     """Yields the outermost layers that a model's configuration knows."""
     if type(layer).__module__ in TRANSPARENT:
@@ -66,16 +85,16 @@ def attach(
         if name in vars(layer):
             vars(layer)[f"_{name}"] = vars(layer).pop(name)
         if mask.learned:
-            _track(layer, f"_{name}", trainable=False)
+            _freeze(layer, name)
     if kind is None:
-        kind = _masked_type(_plain_type(layer.__class__), tuple(masks))
+        kind = _masked_type(plain_type(layer.__class__), tuple(masks))
     layer.__class__ = kind
     with _unlocked(layer):
         for name, mask in masks.items():
             setattr(layer, f"{name}_mask", mask)
             variable = getattr(layer, f"_{name}")
             if not mask.built:
-                mask.name = f"{name}_mask"
+                mask.name = f"{name.lstrip('_')}_mask"
                 parent, _, last = variable.path.rpartition("/")[0].rpartition(
                     "/"
                 )
@@ -85,15 +104,16 @@ def attach(
 
 def detach(layer: Any) -> None:
     """Takes the masks off a layer and leaves its raw kernels, in place."""
-    plain = _plain_type(type(layer))
+    plain = plain_type(type(layer))
     kernels = layer.kernels
     with _unlocked(layer):
-        for name in kernels:
+        # The last one that was frozen is the first to get its place back.
+        for name in reversed(kernels):
             mask = getattr(layer, f"{name}_mask")
             layer._tracker.untrack(mask)
             delattr(layer, f"{name}_mask")
             if mask.learned:
-                _track(layer, f"_{name}", trainable=True)
+                _thaw(layer, name)
     layer.__class__ = plain
     for name in kernels:
         if not isinstance(getattr(plain, name, None), property):
@@ -139,6 +159,12 @@ class Composite:
         layer._attach_masks_to_come()
         return layer
 
+    def __reduce__(self) -> Any:
+        # Keras pickles a model as its file; a class that is made here has no
+        # place where pickle would find it.
+        of_keras: Any = super().__reduce__()
+        return self.plain._unpickle_model, of_keras[1]  # type: ignore[attr-defined]
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         outputs = super().__call__(*args, **kwargs)  # type: ignore[misc]
         # Inner layers without an own `build` are built when they are called.
@@ -146,10 +172,10 @@ class Composite:
         return outputs
 
     def _attach_masks_to_come(self) -> None:
+        if "_masks_to_come" not in vars(self):
+            return
         inner = inner_layers(self)
-        if "_masks_to_come" not in vars(self) or not all(
-            layer.built for layer in inner
-        ):
+        if not all(is_built(layer) for layer in inner):
             return
         by_layer: dict[int, dict[str, KernelMask]] = {}
         for entry in vars(self).pop("_masks_to_come"):
@@ -172,7 +198,7 @@ def wrap(holder: keras.Layer) -> None:
 def unwrap(holder: keras.Layer) -> None:
     """Undoes `wrap`."""
     if isinstance(holder, Composite):
-        holder.__class__ = _plain_type(type(holder))
+        holder.__class__ = plain_type(type(holder))
 
 
 @functools.cache
@@ -186,6 +212,8 @@ def _masked_type(plain: Any, kernels: Sequence[str]) -> type:
         ):
             return masked
     body = {name: masked_kernel(name) for name in kernels}
+    # Where `kernel` is left dense it is read as the plain layer reads it.
+    body.setdefault("kernel", getattr(plain, "kernel", None))
     kind = type(
         f"Masked{plain.__name__}",
         (Composite, Masked, plain),
@@ -210,7 +238,7 @@ def _registered(kind: type) -> type:
     )
 
 
-def _plain_type(kind: Any) -> Any:
+def plain_type(kind: Any) -> Any:
     """Returns the class of a layer without its masks."""
     if issubclass(kind, Composite):
         return kind.plain
@@ -233,14 +261,36 @@ def _unlocked(layer: keras.Layer) -> Iterator[None]:
             layer._tracker.lock()
 
 
-def _track(layer: keras.Layer, attribute: str, trainable: bool) -> None:
-    # Among the layer's frozen variables, so that `layer.trainable = True`
-    # does not thaw it.
-    variable = vars(layer)[attribute]
-    layer._untrack_variable(variable)
-    variable.trainable = trainable
-    with _unlocked(layer):
-        layer._track_variable(variable)
+def _freeze(layer: keras.Layer, name: str) -> None:
+    """Puts a kernel among the layer's frozen variables.
+
+    There `layer.trainable = True` does not thaw it.
+    """
+    variable, trained = vars(layer)[f"_{name}"], layer._trainable_variables
+    places = [i for i, v in enumerate(trained) if v is variable]
+    vars(layer)[f"_{name}_before"] = (places, variable.trainable)
+    if places:
+        layer._untrack_variable(variable)
+        variable.trainable = False
+        with _unlocked(layer):
+            layer._track_variable(variable)
+
+
+def _thaw(layer: keras.Layer, name: str) -> None:
+    """Undoes `_freeze`, to the order of variables: files go by it."""
+    # A layer that was made with a learned mask has frozen its kernel itself,
+    # the first of its variables.
+    before = vars(layer).pop(f"_{name}_before", ([0], layer.trainable))
+    places, trainable = before
+    if places:
+        variable = vars(layer)[f"_{name}"]
+        layer._untrack_variable(variable)
+        variable.trainable = True
+        with _unlocked(layer):
+            layer._track_variable(variable)
+        trained = layer._trainable_variables
+        trained.insert(places[0], trained.pop())
+        variable.trainable = trainable
 
 
 def _expect_kernel(

@@ -23,9 +23,11 @@ of yours, say) has to have them compiled again.
 """
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+import numbers
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 from rich.console import Console
@@ -38,18 +40,19 @@ from tf_lottery.composites import (
     detach,
     holders,
     inner_layers,
+    is_built,
+    kernel_attributes,
     own_variables,
     unwrap,
     wrap,
 )
 from tf_lottery.layers import Masked
-from tf_lottery.masks import FixedMask, KernelMask
-from tf_lottery.variables import variable_scope
+from tf_lottery.masks import DEFAULT_RATE, FixedMask, KernelMask
+from tf_lottery.variables import expect_model, variable_scope
 
 RateList = Sequence[tuple[str, float | None]]
 
-DEFAULT_RATE = 0.2
-"""Of the survivors, a round: Frankle & Carbin 2019, figure 2."""
+MASKED = "its layer has masks already; strip_masks takes those off"
 
 
 class Weights(NamedTuple):
@@ -82,6 +85,10 @@ def mask_model(
     The model is changed, not copied. Its outputs are the same until a mask is
     set. With a learned mask, compile it again: other variables are trained.
 
+    Mask the outermost model, and leave parts of it dense by their rates: what
+    an outer model has compiled, and how it is saved, cannot be told to it from
+    within. Layers that are frozen (`trainable = False`) are masked, too.
+
     Args:
         model: A built Keras 3 model: Sequential, functional, subclassed.
         rates: Fraction of the survivors that a round of `find_ticket` removes:
@@ -96,7 +103,7 @@ def mask_model(
             kernel, or none without a mask; a rate is for no kernel; a layer is
             quantized or has LoRA.
     """
-    _expect_keras_3(model)
+    expect_model(model)
     found = survey(model)
     paths = [w.path for w in found if not w.why]
     if not paths:
@@ -118,14 +125,15 @@ def mask_model(
         for w in found
     ]
     masks: dict[int, tuple[keras.Layer, dict[str, KernelMask]]] = {}
+    made: set[int] = set()
     for w in found:
         if w.why:
             continue
         _expect_free(w)
-        mask = kernel_mask(dtype=w.layer.dtype_policy)
-        _expect_mask(mask, kernel_mask, w)
-        if isinstance(mask, FixedMask):
-            mask.rate = chosen[w.path]
+        mask = _new_mask(kernel_mask, w, made)
+        rate = chosen[w.path]
+        if isinstance(mask, FixedMask) and rate is not None:
+            mask.rate = rate
         masks.setdefault(id(w.layer), (w.layer, {}))[1][w.name] = mask
     with variable_scope(model):
         for layer, of_layer in masks.values():
@@ -151,7 +159,7 @@ def strip_masks(model: keras.Model) -> keras.Model:
     Raises:
         InvalidValue: It has none, or is not of Keras 3.
     """
-    _expect_keras_3(model)
+    expect_model(model)
     layers = [
         layer for layer in inner_layers(model) if isinstance(layer, Masked)
     ]
@@ -176,7 +184,7 @@ def stripped(model: keras.Model) -> Iterator[keras.Model]:
     Raises:
         InvalidValue: As for `strip_masks`.
     """
-    _expect_keras_3(model)
+    expect_model(model)
     before = []
     for layer in inner_layers(model):
         if isinstance(layer, Masked):
@@ -207,12 +215,13 @@ def survey(model: keras.Model) -> list[Weights]:
         InvalidValue: The model is not built.
     """
     layers = inner_layers(model)
-    unbuilt = [layer.name for layer in layers if not _built(layer)]
+    unbuilt = [layer.name for layer in layers if not is_built(layer)]
     if unbuilt or not model.built:
         raise InvalidValue(
             "expected a model that is built, received one with layers that are "
-            f"not: {', '.join(unbuilt) or model.name}. Call it once on a batch "
-            "so that all of its layers are called, or model.build(input_shape)"
+            f"not: {', '.join(unbuilt) or model.name}. Call it once on a "
+            "batch, or model.build(input_shape); take out layers that it never "
+            "calls"
         )
     users: dict[int, list[keras.Layer]] = {}
     for layer in layers:
@@ -237,22 +246,6 @@ def survey(model: keras.Model) -> list[Weights]:
     return sorted(found, key=lambda weights: order[id(weights.variable)])
 
 
-def kernel_attributes(layer: keras.Layer) -> dict[str, keras.Variable]:
-    """Returns the kernels that a layer keeps, by attribute without "_"."""
-    own = {id(variable) for variable in own_variables(layer)}
-    return {
-        name.lstrip("_"): value
-        for name, value in vars(layer).items()
-        if name.endswith("kernel") and id(value) in own
-    }
-
-
-def _built(layer: keras.Layer) -> bool:
-    # What has nothing to build may never be called.
-    nothing = type(layer).build is keras.Layer.build and not layer._layers
-    return layer.built or nothing
-
-
 def _why_dense(
     layer: keras.Layer,
     name: str,
@@ -262,10 +255,19 @@ def _why_dense(
     if len(users) > 1:
         names = ", ".join(user.name for user in users)
         return f"one variable of several layers ({names})"
-    if isinstance(layer, Masked):
-        return "it has a mask already"
     if not name:
         return f"no kernel of {type(layer).__name__}"
+    if isinstance(layer, Masked):
+        return "it has a mask already" if name in layer.kernels else MASKED
+    kept_in = [n for n, value in vars(layer).items() if value is variable]
+    if len(kept_in) > 1:
+        return f"kept in several attributes ({', '.join(kept_in)})"
+    taken = {f"{name}_mask", f"_{name}"} & vars(layer).keys() - {*kept_in}
+    if taken:
+        return f"its layer uses the attribute {taken.pop()} otherwise"
+    constant = any(variable is v for v in layer._non_trainable_variables)
+    if constant and not _replaces_kernel(layer):
+        return "it is never trained"
     return ""
 
 
@@ -274,45 +276,51 @@ def _rates(
 ) -> pruning.Rates:
     if rates is None:
         rates = DEFAULT_RATE
-    if isinstance(rates, int | float):
-        rates = [(".", rates)]
-    pruning.check_rates(rates)
-    return pruning.rates_by_path(rates, paths)
+    one = isinstance(rates, numbers.Real)
+    pairs: Any = [(".", float(rates))] if one else rates  # type: ignore[arg-type]
+    pruning.check_rates(pairs, "rates")
+    return pruning.rates_by_path(pairs, paths, "rates")
 
 
-def _expect_keras_3(model: object) -> None:
-    if isinstance(model, keras.Model):
-        return
-    kind = f"{type(model).__module__}.{type(model).__name__}"
-    if kind.startswith(("tf_keras", "keras.engine", "keras.src.engine")):
-        raise InvalidValue(
-            f"expected a Keras 3 model, received {kind}, which is one of Keras "
-            "2: save it with model.save('model.h5') and load that with "
-            "keras.models.load_model of Keras 3; from_tfmot does so with "
-            "models of tensorflow-model-optimization"
-        )
-    raise InvalidValue(f"expected a Keras model, received {kind}")
+def _replaces_kernel(layer: keras.Layer) -> str:
+    """Returns what a layer has in place of its kernel, or ""."""
+    if getattr(layer, "quantization_mode", None) is not None:
+        return f"quantization ({layer.quantization_mode})"
+    return "LoRA" if getattr(layer, "lora_enabled", False) else ""
 
 
 def _expect_free(weights: Weights) -> None:
-    layer = weights.layer
-    taken = "LoRA" if getattr(layer, "lora_enabled", False) else None
-    if getattr(layer, "quantization_mode", None) is not None:
-        taken = f"quantization ({layer.quantization_mode})"
+    taken = _replaces_kernel(weights.layer)
     if taken:
         raise InvalidValue(
             f"expected {weights.path} without LoRA and quantization, received "
             f"{taken}, which replaces the kernel that a mask is for. Mask the "
             "model first, or leave the layer dense: "
-            f"rates=[({weights.path!r}, None), ...]"
+            f"rates=[({weights.path!r}, None), ('.', {DEFAULT_RATE})]"
         )
 
 
-def _expect_mask(mask: object, made_by: object, weights: Weights) -> None:
-    if not isinstance(mask, KernelMask):
+def _new_mask(
+    kernel_mask: Callable[..., KernelMask], weights: Weights, made: set[int]
+) -> KernelMask:
+    """Returns a mask for a kernel.
+
+    Args:
+        kernel_mask: As for `mask_model`.
+        weights: The kernel.
+        made: Ids of the masks so far; grows.
+    """
+    if isinstance(kernel_mask, KernelMask):
         raise InvalidValue(
-            "expected kernel_mask to build a mask, such as FixedMask does, "
-            f"received {made_by!r}, which built {mask!r}"
+            "expected kernel_mask to build a mask for each kernel, such as "
+            f"{type(kernel_mask).__name__} or functools.partial("
+            f"{type(kernel_mask).__name__}, ...), received a mask"
+        )
+    mask = kernel_mask(dtype=weights.layer.dtype_policy)
+    if not isinstance(mask, KernelMask) or mask.built or id(mask) in made:
+        raise InvalidValue(
+            "expected kernel_mask to build a new mask for each kernel, such as "
+            f"FixedMask does, received {kernel_mask!r}, which gave {mask!r}"
         )
     if mask.learned and hasattr(weights.layer, "state_size"):
         raise InvalidValue(
@@ -320,6 +328,13 @@ def _expect_mask(mask: object, made_by: object, weights: Weights) -> None:
             f"{type(mask).__name__}: a recurrent cell is called in each step "
             "of a sequence, and a learned mask would be drawn anew each time"
         )
+    made.add(id(mask))
+    return mask
+
+
+def keep_dense(paths: Iterable[str]) -> list[tuple[str, None]]:
+    """Returns rates by which these kernels, and no others, stay dense."""
+    return [(f"^{re.escape(path)}$", None) for path in paths]
 
 
 def _forget_programs(model: keras.Model) -> None:

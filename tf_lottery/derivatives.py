@@ -19,7 +19,7 @@ from keras import ops
 
 from tf_lottery.checks import InvalidValue
 from tf_lottery.layers import MaskedKernel
-from tf_lottery.variables import all_layers, expected_kernels
+from tf_lottery.variables import all_layers, expect_model, expected_kernels
 
 Tensor = Any
 Activation = Callable[[Tensor], Tensor]
@@ -36,6 +36,7 @@ def expect_kernels(model: keras.Model) -> dict[str, MaskedKernel]:
     Raises:
         InvalidValue: There are none, or the model is not built.
     """
+    expect_model(model)
     if not model.built:
         raise InvalidValue(
             "expected a model that is built, received one that is not; call "

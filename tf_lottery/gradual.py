@@ -3,9 +3,9 @@
     schedule = PolynomialSchedule(0.1, begin_step=500, end_step=5000)
     model.fit(x, y, epochs=10, callbacks=[GradualPruning(schedule)])
 
-The other way to a sparse network: nothing is rewound and nothing is trained
-twice, and what comes out is no ticket, for it was never trained from the
-start with the mask it has at the end.
+The other way to a network of few weights: nothing is rewound and nothing is
+trained twice, and what comes out is no ticket, for it was never trained from
+the start with the mask it has at the end.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ from tf_lottery.checks import InvalidValue
 from tf_lottery.one_shot import prune_model
 from tf_lottery.schedules import Schedule
 from tf_lottery.tickets import Forgetting, Function
-from tf_lottery.variables import fixed_kernels
+from tf_lottery.variables import fixed_kernels, load_state, read_state
 
 
 class GradualPruning(keras.callbacks.Callback):
@@ -27,6 +27,10 @@ class GradualPruning(keras.callbacks.Callback):
     Steps are those of the optimizer, so a training that is resumed goes on
     where its schedule was. What was pruned stays pruned. `fit` returns the
     fraction of weights that remains as the series "remaining".
+
+    Put it behind callbacks that set weights, such as `EarlyStopping` with
+    `restore_best_weights`: masks are among those. At the end of `fit` the
+    model is pruned to what the schedule says once more.
 
     Args:
         schedule: `ConstantSchedule`, `PolynomialSchedule`, or any function
@@ -66,8 +70,14 @@ class GradualPruning(keras.callbacks.Callback):
         self._pruned_to = 1.0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        """Expects a model with fixed masks."""
-        fixed_kernels(self.model)
+        """Tries to prune, before hours go into a training."""
+        model = self.model
+        fixed_kernels(model)
+        before = read_state(model)
+        try:
+            self._prune(self.schedule.end_step)
+        finally:
+            load_state(model, before)
         self._pruned_to = 1.0
 
     def on_train_batch_begin(
@@ -86,6 +96,7 @@ class GradualPruning(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Prunes if the schedule ends here, and warns if it ends later."""
         step = self._step()
+        self._pruned_to = 1.0  # whatever another callback has put back
         self._prune(step)
         if step < self.schedule.end_step:
             logging.warning(

@@ -30,11 +30,16 @@ import keras
 
 from tf_lottery.masks import Array, FixedMask, KernelMask
 
-DEPTHWISE = (keras.layers.DepthwiseConv1D, keras.layers.DepthwiseConv2D)
 TRANSPOSED = (
     keras.layers.Conv1DTranspose,
     keras.layers.Conv2DTranspose,
     keras.layers.Conv3DTranspose,
+)
+WITH_CHANNELS = (
+    keras.layers.Dense,
+    keras.layers.Conv1D,
+    keras.layers.Conv2D,
+    keras.layers.Conv3D,
 )
 
 
@@ -60,7 +65,8 @@ class MaskedKernel(NamedTuple):
 def masked_kernel(name: str) -> Any:
     """Returns the property by which a layer reads its kernel masked.
 
-    The variable is kept in `_<name>`, its mask in `<name>_mask`.
+    The variable is kept in `_<name>`, as Keras' own layers have it, its mask
+    in `<name>_mask`.
     """
 
     def read(layer: Any) -> Array:
@@ -147,12 +153,12 @@ class Masked:
         """Which axis of the kernel is output channels; None if none is.
 
         Those of a depthwise convolution are the channels of the layer before,
-        and the last axis of a recurrent kernel has four gates, say.
+        those of attention are split among heads, and the last axis of a
+        recurrent kernel has four gates, say.
         """
-        other = self.kernels != ("kernel",) or hasattr(self, "state_size")
-        if other or isinstance(self, DEPTHWISE):
-            return None
-        return -2 if isinstance(self, TRANSPOSED) else -1
+        if isinstance(self, TRANSPOSED):
+            return -2
+        return -1 if isinstance(self, WITH_CHANNELS) else None
 
     def masked_kernels(self) -> Iterator[MaskedKernel]:
         """Yields the layer's kernels; a recurrent cell, say, has two."""

@@ -31,6 +31,9 @@ from keras import ops
 from tf_lottery import draws
 from tf_lottery.draws import Array
 
+DEFAULT_RATE = 0.2
+"""Of the survivors, a round: Frankle & Carbin 2019, figure 2."""
+
 
 class KernelMask(keras.layers.Layer):
     """What all masks share: a shape, and a place in a masked layer.
@@ -92,7 +95,7 @@ class FixedMask(KernelMask):
         Zhou et al. 2019, section 4, for `frozen` other than zero.
     """
 
-    def __init__(self, rate: float | None = None, **kwargs: Any) -> None:
+    def __init__(self, rate: float = DEFAULT_RATE, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.rate = rate
 

@@ -26,9 +26,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tf_lottery import budgets, checks, criteria, pruning, saliency, seeds
+from tf_lottery import checks, criteria, pruning, saliency, seeds
 from tf_lottery.checks import InvalidValue
-from tf_lottery.conversion import DEFAULT_RATE
 from tf_lottery.layers import MaskedKernel
 from tf_lottery.saliency import Loss
 from tf_lottery.tickets import (
@@ -39,7 +38,12 @@ from tf_lottery.tickets import (
     Ticket,
     forget,
 )
-from tf_lottery.variables import channel_axes, fixed_kernels, read_ticket
+from tf_lottery.variables import (
+    channel_axes,
+    fixed_kernels,
+    places_of,
+    read_ticket,
+)
 
 Axes = Mapping[str, int | None]
 Remaining = float | Mapping[str, float] | None
@@ -62,10 +66,10 @@ def prune_model(
 ) -> dict[str, float]:
     """Prunes a model by its present weights, and returns what remains.
 
-    Masks change, and nothing else: pruned weights are held at zero, those that
-    were pruned before stay as they are. Counts are exact: of n weights,
-    `n - floor((1 - remaining) * n + 1e-6)` are kept, unless fewer were left
-    before.
+    Pruned weights are held at zero, also below their mask, where penalties on
+    weights see them; those that were pruned before stay as they are. Counts
+    are exact: of n weights, `n - floor((1 - remaining) * n + 1e-6)` are kept,
+    unless fewer were left before.
 
     Args:
         model: A built Keras model with fixed masks; `tf_lottery.mask_model`
@@ -77,7 +81,7 @@ def prune_model(
             layer, for the scope "global" of all layers together; or fractions
             by path, as `tf_lottery.budgets` gives them, which leave other
             layers as they are. None removes of the survivors what each mask's
-            `rate` says, 0.2 where it says nothing.
+            `rate` says.
         scope: "layer" or "global"; or "channel", which keeps that fraction of
             a layer's output channels, and leaves kernels without channels of
             their own (depthwise ones) as they are.
@@ -129,6 +133,8 @@ def prune_model(
     except BaseException:
         _assign(kernels, start)
         raise
+    for kernel in kernels.values():
+        kernel.variable.assign(kernel.effective)
     return pruning.remaining(ticket.masks)
 
 
@@ -188,7 +194,7 @@ def _goals(
         )
     for name, fraction in remaining.items():
         checks.one_of("the paths in `remaining`", name, groups)
-        budgets.expect_fraction(f"`remaining` of {name}", fraction)
+        checks.fraction(f"`remaining` of {name}", fraction)
     return {
         name: groups[name].total
         - int((1 - fraction) * groups[name].total + 1e-6)
@@ -197,14 +203,13 @@ def _goals(
 
 
 def _rate(kernels: Mapping[str, MaskedKernel], paths: Sequence[str]) -> float:
-    rates = {getattr(kernels[path].mask, "rate", None) for path in paths}
+    rates = {kernels[path].mask.rate for path in paths}
     if len(rates) > 1:
         raise InvalidValue(
             "expected `remaining` for the scope 'global', or masks with one "
             f"rate, received rates of {', '.join(map(str, rates))}"
         )
-    [rate] = rates
-    return DEFAULT_RATE if rate is None else rate
+    return rates.pop()
 
 
 def _scheduled(start: int, goal: int, done: float) -> int:
@@ -229,11 +234,14 @@ def _known(
 ) -> Known:
     # The model's masks are those of the ticket, whenever one of these is asked.
     of_batch = (model, x, y, loss)
+    places = places_of(ticket.weights)
     return Known(
         dense=ticket.weights,
         fresh=dict,
         gradient=functools.cache(lambda: saliency.gradient(*of_batch)),
-        generator=lambda what, path: seeds.generator(seed, what, number, path),
+        generator=lambda what, path: seeds.generator(
+            seed, what, number, places[path]
+        ),
         hessian_gradient=functools.cache(
             lambda: saliency.hessian_gradient(*of_batch)
         ),

@@ -33,36 +33,43 @@ Rates = Mapping[str, float | None]
 SCOPES = ("layer", "global", "channel")
 
 
-def check_rates(rates: object) -> None:
-    """Raises InvalidValue unless `rates` is as `rates_by_path` wants it."""
+def check_rates(rates: object, name: str = "RATES") -> None:
+    """Raises InvalidValue unless `rates` is as `rates_by_path` wants it.
+
+    Args:
+        rates: To look at.
+        name: By which the user knows them.
+    """
     if not isinstance(rates, list | tuple) or not all(
         isinstance(pair, list | tuple) and len(pair) == 2 for pair in rates
     ):
         raise InvalidValue(
-            "expected RATES to be a list of pairs of a pattern and a rate, "
+            f"expected {name} to be a list of pairs of a pattern and a rate, "
             f"such as [('output', 0.1), ('fc', 0.2)], received {rates!r}"
         )
     for pattern, rate in rates:
-        checks.text("a pattern of RATES", pattern)
+        checks.text(f"a pattern of {name}", pattern)
         try:
             re.compile(pattern)
         except re.error as error:
             raise InvalidValue(
-                "expected the patterns of RATES to be regular expressions, "
+                f"expected the patterns of {name} to be regular expressions, "
                 f"received {pattern!r}: {error}"
             ) from error
         if rate is None:
             continue
-        checks.number(f"the rate of {pattern!r} in RATES", rate)
+        checks.number(f"the rate of {pattern!r} in {name}", rate)
         if not 0 < rate < 1:
             raise InvalidValue(
-                f"expected the rate of {pattern!r} in RATES to be in (0, 1), "
+                f"expected the rate of {pattern!r} in {name} to be in (0, 1), "
                 f"or None to leave it dense, received {rate!r}"
             )
 
 
 def rates_by_path(
-    rates: Sequence[tuple[str, float | None]], paths: Sequence[str]
+    rates: Sequence[tuple[str, float | None]],
+    paths: Sequence[str],
+    name: str = "RATES",
 ) -> Rates:
     """Returns the rate of each path.
 
@@ -70,6 +77,7 @@ def rates_by_path(
         rates: Pairs of a regular expression and a rate; the first that is
             found in a path counts. None leaves the layer dense.
         paths: Of all prunable kernels, such as `fc1/kernel`.
+        name: By which the user knows the rates.
 
     Raises:
         InvalidValue: A pattern matches no path, or a path no pattern.
@@ -84,7 +92,7 @@ def rates_by_path(
         matched = [path for path in paths if re.search(pattern, path)]
         if found.keys() >= set(matched):
             raise InvalidValue(
-                "expected every pattern of RATES to match one of "
+                f"expected every pattern of {name} to match one of "
                 f"{', '.join(paths)} that none before it does, received "
                 f"{pattern!r}, which matches {', '.join(matched) or 'none'}"
             )
@@ -92,7 +100,7 @@ def rates_by_path(
     for path in paths:
         if path not in found:
             raise InvalidValue(
-                f"expected a pattern of RATES for every layer, received none "
+                f"expected a pattern of {name} for every layer, received none "
                 f"for {path}; a rate of None leaves a layer dense"
             )
     return {path: found[path] for path in paths}
@@ -255,7 +263,7 @@ def _one_rate(rates: Rates, paths: Sequence[str]) -> float:
     if len(found) > 1:
         raise InvalidValue(
             "expected one rate for all layers that are pruned together "
-            f"(SCOPE = 'global'), received {sorted(found)}"
+            f"(the scope 'global'), received {sorted(found)}"
         )
     return found.pop()
 
@@ -269,7 +277,7 @@ def _channel_axis(
             f"expected a rate of None for {path}, received {rates[path]}: no "
             "axis of it is output channels of its own (those of a depthwise "
             "convolution are the channels of the layer before). Leave it dense "
-            "where whole channels are pruned (SCOPE = 'channel')"
+            "where whole channels are pruned (the scope 'channel')"
         )
     return axis
 

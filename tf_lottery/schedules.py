@@ -46,7 +46,7 @@ class ConstantSchedule:
     begin_step: int = 0
 
     def __post_init__(self) -> None:
-        _expect_fraction("remaining", self.remaining)
+        checks.fraction("remaining", self.remaining)
         _expect_step("begin_step", self.begin_step)
 
     @property
@@ -73,7 +73,7 @@ class PolynomialSchedule:
         remaining: Fraction at the end, in (0, 1].
         begin_step: Where it begins to prune.
         end_step: From where on `remaining` remains.
-        initial: Fraction before.
+        initial: Fraction at `begin_step`; all weights remain before it.
         power: Of the polynomial; 1 is a line.
         every: Steps from one pruning to the next.
 
@@ -93,8 +93,8 @@ class PolynomialSchedule:
     every: int = 100
 
     def __post_init__(self) -> None:
-        _expect_fraction("remaining", self.remaining)
-        _expect_fraction("initial", self.initial)
+        checks.fraction("remaining", self.remaining)
+        checks.fraction("initial", self.initial)
         _expect_step("begin_step", self.begin_step)
         checks.positive_int("end_step", self.end_step)
         checks.positive_int("every", self.every)
@@ -130,9 +130,3 @@ class PolynomialSchedule:
 def _expect_step(name: str, value: Any) -> None:
     if value != 0:
         checks.positive_int(name, value)
-
-
-def _expect_fraction(name: str, value: Any) -> None:
-    checks.number(name, value)
-    if not 0 < value <= 1:
-        raise InvalidValue(f"expected {name} to be in (0, 1], received {value}")

@@ -3,7 +3,7 @@
     ticket, history, summary = find_ticket(model, fit=train, rounds=5)
 
 `train` is whatever trains the model, such as `lambda model: model.fit(...)`.
-Round 0 is the dense model, trained from where it is now. Each round after it
+Round 0 is the model as it is, dense if it is new. Each round after it
 prunes what the one before has trained, puts everything else back where round
 0 started (weights, biases, normalisation, optimizer, random state) and trains
 again: the loop of Frankle & Carbin 2019, section 1, in your model.
@@ -23,14 +23,16 @@ from rich.console import Console
 
 from tf_lottery import checks, pruning, seeds
 from tf_lottery.checks import InvalidValue
-from tf_lottery.conversion import DEFAULT_RATE, mask_model
+from tf_lottery.conversion import mask_model, strip_masks
 from tf_lottery.tickets import Arrays, Forgetting, Known, Ticket, forget
 from tf_lottery.variables import (
     channel_axes,
     effective_weights,
+    expect_model,
     fixed_kernels,
     load_state,
     masked_kernels,
+    places_of,
     read_state,
     read_ticket,
     variable_scope,
@@ -43,7 +45,7 @@ class Round(NamedTuple):
     """What is known of one round.
 
     Args:
-        round: 0 is the dense model.
+        round: 0 is the model before anything is pruned here.
         remaining: Fraction of the prunable weights kept, in (0, 1].
         weights: How many those are.
         metrics: The last value of each series of the round's history.
@@ -94,6 +96,7 @@ def find_ticket(
     *,
     scope: str = "layer",
     seed: int = 0,
+    on_round: Callable[[Round], None] | None = None,
     verbose: bool = True,
 ) -> Found:
     """Returns a winning ticket of a model, the history, and a summary.
@@ -104,14 +107,17 @@ def find_ticket(
         model: A built Keras model, masked by `mask_model` with the rates that
             are wanted, or else masked here with 0.2 for every kernel.
         fit: Trains the model it is given; called once a round. It may return
-            what `model.fit` does, or a dict of numbers or lists of them. An
-            optimizer that the model does not know of (`model.optimizer`) must
-            be made anew by it.
+            what `model.fit` does, or a dict of numbers or lists of them. What
+            it has that the model does not know of must be made anew by it: an
+            optimizer of its own, the order of the data. So must the model's
+            optimizer, unless the model was compiled before the search.
         rule: Which weights are kept, and what becomes of them; None keeps the
             largest and rewinds them.
         rounds: How many after round 0.
-        scope: "layer", "global" or "channel", as for `pruning.prune`.
+        scope: "layer", "global" or "channel", as for `pruning.prune`; the last
+            leaves kernels without channels of their own as they are.
         seed: Of ties and of what the rule draws.
+        on_round: Called after each round, to keep its ticket in a file, say.
         verbose: Print a line a round.
 
     Raises:
@@ -129,11 +135,24 @@ def find_ticket(
         )
     rule = rule or Forgetting()
     checks.kind("rule", rule, Forgetting)
-    if not isinstance(model, keras.Model) or not masked_kernels(model):
+    expect_model(model)
+    plain = not masked_kernels(model)
+    if plain:
         mask_model(model, verbose=verbose)
-    rates = _rates(model)
-    start, extras = read_ticket(model), _Extras(model)
-    _try(rule, start, rates, model, scope)
+    try:
+        start, extras = read_ticket(model), _Extras(model)
+        axes = channel_axes(model)
+        rates: dict[str, float | None] = {
+            path: kernel.mask.rate
+            if scope != "channel" or axes[path] is not None
+            else None
+            for path, kernel in fixed_kernels(model).items()
+        }
+        _try(rule, start, rates, model, scope)
+    except InvalidValue:
+        if plain:
+            strip_masks(model)
+        raise
     ticket = start
     history: list[History] = []
     summary: list[Round] = []
@@ -146,7 +165,7 @@ def find_ticket(
                 rates,
                 _known(start, model, seed, number),
                 scope,
-                channel_axes(model),
+                axes,
             )
             load_state(model, ticket.arrays())
             extras.restore()
@@ -157,12 +176,9 @@ def find_ticket(
         summary.append(_round(number, ticket, history[-1], seconds))
         if verbose:
             _print(summary[-1])
+        if on_round:
+            on_round(summary[-1])
     return Found(ticket, history, summary)
-
-
-def _rates(model: keras.Model) -> pruning.Rates:
-    rates = {p: k.mask.rate for p, k in fixed_kernels(model).items()}
-    return {p: DEFAULT_RATE if r is None else r for p, r in rates.items()}
 
 
 class _Extras:
@@ -185,19 +201,19 @@ class _Extras:
         """Puts it back."""
         for variable, value in self._first:
             variable.assign(value)
-        optimizer = getattr(self._model, "optimizer", None)
-        if optimizer is not self._optimizer and optimizer is not None:
-            # One that came with round 0 and may not be made anew by the next.
-            with variable_scope(self._model):
-                self._model.optimizer = type(optimizer).from_config(
-                    optimizer.get_config()
-                )
+        if getattr(self._model, "optimizer", None) is not self._optimizer:
+            # One that came with round 0, and it is not known how it began: a
+            # `fit` that does not compile anew is to fail, not to go on with it.
+            self._model.optimizer = self._optimizer
+            self._model.compiled = False
             self._model.train_function = None
 
 
 def _known(start: Ticket, model: keras.Model, seed: int, number: int) -> Known:
+    places = places_of(start.weights)
+
     def generator(what: str, path: str) -> np.random.Generator:
-        return seeds.generator(seed, what, number, path)
+        return seeds.generator(seed, what, number, places[path])
 
     def gradient() -> Arrays:
         raise InvalidValue(
@@ -212,7 +228,8 @@ def _known(start: Ticket, model: keras.Model, seed: int, number: int) -> Known:
 def _fresh(model: keras.Model, seed: int, number: int) -> Arrays:
     """Returns another draw of each kernel from its layer's initialiser."""
     drawn = {}
-    for path, (layer, variable, _) in masked_kernels(model).items():
+    kernels = masked_kernels(model)
+    for place, (path, (layer, variable, _)) in enumerate(kernels.items()):
         name = variable.name
         initializer = getattr(layer, f"{name}_initializer", None) or getattr(
             layer, f"{name.removesuffix('_kernel')}_initializer", None
@@ -225,7 +242,7 @@ def _fresh(model: keras.Model, seed: int, number: int) -> Arrays:
             )
         config = initializer.get_config()
         if "seed" in config:
-            config["seed"] = seeds.integer(seed, "fresh", number, path)
+            config["seed"] = seeds.integer(seed, "fresh", number, place)
         again = type(initializer).from_config(config)
         drawn[path] = keras.ops.convert_to_numpy(
             again(tuple(variable.shape), dtype=variable.dtype)
@@ -252,13 +269,18 @@ def _try(
 
 
 def _history(returned: Any) -> History:
+    """Returns the series of numbers in what `fit` returned, and no others."""
     found = getattr(returned, "history", returned)
     if not isinstance(found, Mapping):
         return {}
-    return {
-        str(name): [float(v) for v in np.atleast_1d(values)]
-        for name, values in found.items()
-    }
+    series = {}
+    for name, values in found.items():
+        array = np.atleast_1d(np.asarray(values, dtype=object))
+        try:
+            series[str(name)] = [float(value) for value in array.tolist()]
+        except (TypeError, ValueError):  # texts, numbers by class
+            continue
+    return series
 
 
 def _expect_finite(

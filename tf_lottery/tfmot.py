@@ -18,7 +18,8 @@ import keras
 import numpy as np
 
 from tf_lottery.checks import InvalidValue
-from tf_lottery.conversion import mask_model, survey
+from tf_lottery.conversion import keep_dense, mask_model, survey
+from tf_lottery.masks import DEFAULT_RATE
 from tf_lottery.variables import masked_kernels
 
 WRAPPER = "PruneLowMagnitude"
@@ -81,11 +82,8 @@ def from_tfmot(
             if not value.all():
                 masks[w.path] = value != 0
     by_path = _by_path(masks, {w.path: w.variable for w in kernels})
-    rates = [
-        *((f"^{w.path}$", None) for w in kernels if w.path not in by_path),
-        (".", 0.2),
-    ]
-    mask_model(converted, rates, verbose=verbose)
+    dense = keep_dense(w.path for w in kernels if w.path not in by_path)
+    mask_model(converted, [*dense, (".", DEFAULT_RATE)], verbose=verbose)
     for path, kernel in masked_kernels(converted).items():
         kernel.mask.assign(by_path[path])
     return converted

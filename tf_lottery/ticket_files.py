@@ -17,7 +17,7 @@ import io
 import json
 import os
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -35,6 +35,7 @@ def write(
     masks: Arrays,
     frozen: Arrays,
     state: Arrays,
+    order: Sequence[str],
 ) -> None:
     """Writes a ticket as a whole or not at all.
 
@@ -44,6 +45,7 @@ def write(
         masks: True = kept, of the same shapes.
         frozen: What pruned weights are held at, likewise.
         state: All other variables by path.
+        order: In which those stood beside the masks, by path.
 
     Raises:
         StorageError: It could not be written; what was there before stays.
@@ -59,7 +61,7 @@ def write(
             arrays[f"frozen{i}"] = _storable(frozen[name][~mask])
     for i, values in enumerate(state.values()):
         arrays[f"state{i}"] = _storable(values)
-    index = {"kernels": kernels, "state": list(state)}
+    index = {"kernels": kernels, "state": list(state), "order": list(order)}
     arrays["index"] = np.frombuffer(json.dumps(index).encode(), np.uint8)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
@@ -68,7 +70,9 @@ def write(
     write_atomically(path, MAGIC + digest + data)
 
 
-def read(path: str | os.PathLike) -> tuple[Arrays, Arrays, Arrays, Arrays]:
+def read(
+    path: str | os.PathLike,
+) -> tuple[Arrays, Arrays, Arrays, Arrays, list[str]]:
     """Returns what `write` was given, with zero for weights not kept.
 
     Raises:
@@ -103,7 +107,7 @@ def read(path: str | os.PathLike) -> tuple[Arrays, Arrays, Arrays, Arrays]:
         if f"frozen{i}" in arrays:
             frozen[name][~masks[name]] = arrays[f"frozen{i}"]
     state = {name: arrays[f"state{i}"] for i, name in enumerate(index["state"])}
-    return weights, masks, frozen, state
+    return weights, masks, frozen, state, index["order"]
 
 
 def _storable(values: np.ndarray) -> np.ndarray:

@@ -104,7 +104,9 @@ class Ticket:
         masks, frozen = self.masks, self.frozen
         of_masks = {f"{path}_mask/{n}" for path in masks for n in MASK_STATE}
         state = {p: v for p, v in self.state.items() if p not in of_masks}
-        ticket_files.write(path, self.weights, masks, frozen, state)
+        ticket_files.write(
+            path, self.weights, masks, frozen, state, list(self.state)
+        )
 
     @classmethod
     def load(cls, path: str | os.PathLike) -> "Ticket":
@@ -114,8 +116,9 @@ class Ticket:
             FileNotFoundError: It is not there.
             InvalidValue: It holds no ticket, or is damaged.
         """
-        weights, masks, frozen, state = ticket_files.read(path)
-        return cls(weights, state).pruned(weights, masks, frozen)
+        weights, masks, frozen, state, order = ticket_files.read(path)
+        whole = cls(weights, state).pruned(weights, masks, frozen).state
+        return cls(weights, {name: whole[name] for name in order})
 
     def _of_masks(self, name: str) -> dict[str, np.ndarray]:
         try:
@@ -245,10 +248,16 @@ def forget(
             values = _call(f"mask{which}", action, path, used, seen)
             values = values.astype(w_init.dtype)
             if which == "1":
-                weights[path] = values
+                weights[path] = _same(values, w_init)
             else:
-                frozen[path] = np.where(pruned, values, frozen[path])
+                held = np.where(pruned, values, frozen[path])
+                frozen[path] = _same(held, frozen[path])
     return ticket.pruned(weights, after, frozen)
+
+
+def _same(values: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Returns what was there before if it is equal: tickets share arrays."""
+    return before if np.array_equal(values, before) else values
 
 
 Seen = dict[str, Callable[[], Any]]

@@ -5,7 +5,7 @@ so what is stored can be read without the model that wrote it.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 
 import keras
@@ -13,8 +13,23 @@ import numpy as np
 
 from tf_lottery.checks import InvalidValue
 from tf_lottery.layers import Masked, MaskedKernel
-from tf_lottery.masks import BernoulliMask, FixedMask
+from tf_lottery.masks import Array, BernoulliMask, FixedMask
 from tf_lottery.tickets import Arrays, Ticket
+
+
+def expect_model(model: object) -> None:
+    """Raises InvalidValue unless it is a Keras 3 model."""
+    if isinstance(model, keras.Model):
+        return
+    kind = f"{type(model).__module__}.{type(model).__name__}"
+    if kind.startswith(("tf_keras", "keras.engine", "keras.src.engine")):
+        raise InvalidValue(
+            f"expected a Keras 3 model, received {kind}, which is one of Keras "
+            "2: save it with model.save('model.h5') and load that with "
+            "keras.models.load_model of Keras 3; from_tfmot does so with "
+            "models of tensorflow-model-optimization"
+        )
+    raise InvalidValue(f"expected a Keras model, received {kind}")
 
 
 def all_layers(model: keras.Model) -> list[keras.Layer]:
@@ -42,7 +57,10 @@ def masked_layers(model: keras.Model) -> Iterator[Masked]:
 def masked_kernels(model: keras.Model) -> dict[str, MaskedKernel]:
     """Returns the masked kernels of a model by path, in order.
 
-    Paths are those of `variables_by_path`.
+    Each has a `variable`, the raw kernel, its `mask` and its `layer`.
+
+    Args:
+        model: Any; paths are those of `variables_by_path`.
     """
     names = _names(model)
     found = {
@@ -60,6 +78,7 @@ def expected_kernels(model: keras.Model) -> dict[str, MaskedKernel]:
     Raises:
         InvalidValue: There are none.
     """
+    expect_model(model)
     kernels = masked_kernels(model)
     if not kernels:
         raise InvalidValue(
@@ -94,6 +113,15 @@ def channel_axes(model: keras.Model) -> dict[str, int | None]:
     return {path: k.layer.channel_axis for path, k in kernels.items()}
 
 
+def places_of(paths: Iterable[str]) -> dict[str, int | str]:
+    """Returns the place of each kernel among the others, and "all" of "all".
+
+    Randomness is named by it. Keras counts layers of a name through a whole
+    process, so the same model has other paths when it is built a second time.
+    """
+    return {"all": "all", **{path: i for i, path in enumerate(paths)}}
+
+
 def bernoulli_masks(model: keras.Model) -> list[BernoulliMask]:
     """Returns the masks of a model that are drawn at random."""
     masks = (kernel.mask for kernel in masked_kernels(model).values())
@@ -102,10 +130,7 @@ def bernoulli_masks(model: keras.Model) -> list[BernoulliMask]:
 
 def read_state(model: keras.Model) -> dict[str, np.ndarray]:
     """Returns every variable of the model by its path."""
-    return {
-        path: keras.ops.convert_to_numpy(v)
-        for path, v in variables_by_path(model).items()
-    }
+    return {p: _to_numpy(v) for p, v in variables_by_path(model).items()}
 
 
 def read_ticket(model: keras.Model) -> Ticket:
@@ -141,7 +166,7 @@ def load_state(model: keras.Model, state: Arrays) -> None:
 def effective_weights(model: keras.Model) -> dict[str, np.ndarray]:
     """Returns the masked kernels by path, as the layers use them."""
     return {
-        path: keras.ops.convert_to_numpy(kernel.effective)
+        path: _to_numpy(kernel.effective)
         for path, kernel in masked_kernels(model).items()
     }
 
@@ -158,6 +183,12 @@ def variables_by_path(model: keras.Model) -> dict[str, keras.Variable]:
             name = variable.path.rpartition("/")[2]
             names[id(variable)] = f"{path}_mask/{name}"
     return {names[id(v)]: v for v in model.weights}
+
+
+def _to_numpy(tensor: Array) -> np.ndarray:
+    array = keras.ops.convert_to_numpy(tensor)
+    # NumPy reckons with no bfloat16; all of its numbers are in float32.
+    return array.astype(np.float32) if array.dtype.kind == "V" else array
 
 
 def _names(model: keras.Model) -> dict[int, str]:

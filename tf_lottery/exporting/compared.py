@@ -28,7 +28,7 @@ from tf_lottery.conversion import stripped
 from tf_lottery.exporting import formats
 from tf_lottery.exporting.formats import Outputs
 from tf_lottery.exporting.samples import Sample, sample_for
-from tf_lottery.variables import masked_kernels
+from tf_lottery.variables import expect_model, masked_kernels
 
 
 class Network(NamedTuple):
@@ -145,10 +145,7 @@ def _outputs(model: keras.Model, sample: Sample) -> Outputs:
 
 
 def _expect_model(model: Any, what: str) -> None:
-    if not isinstance(model, keras.Model):
-        raise InvalidValue(
-            f"expected {what} of Keras 3, received {type(model).__name__}"
-        )
+    expect_model(model)
     if not model.built:
         raise InvalidValue(
             f"expected {what} that is built, received {model.name}, which is "

@@ -19,6 +19,7 @@ sample, so the formats can be compared.
 (1, 3)
 """
 
+import inspect
 import pathlib
 import re
 from collections.abc import Callable, Mapping
@@ -91,10 +92,14 @@ def _open_keras(path: pathlib.Path, model: keras.Model, sample: Sample) -> Run:
 
 
 def _load_keras(path: pathlib.Path, model: keras.Model) -> keras.Model:
+    layers = inner_layers(model)
+    activations = [getattr(layer, "activation", None) for layer in layers]
+    things: list[Any] = [type(layer) for layer in layers]
+    things += [a for a in activations if inspect.isfunction(a)]
     own = {
-        type(layer).__name__: type(layer)
-        for layer in inner_layers(model)
-        if not type(layer).__module__.startswith("keras.")
+        thing.__name__: thing
+        for thing in things
+        if not thing.__module__.startswith("keras.")
     }
     # Lambdas are no danger in a file that was written a moment ago.
     return keras.models.load_model(

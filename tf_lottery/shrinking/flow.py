@@ -20,7 +20,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_lottery import layers
+from tf_lottery.composites import plain_type
 from tf_lottery.shrinking.channels import Channels
 from tf_lottery.shrinking.passes import ONCE, PASSES, Found
 
@@ -53,14 +53,6 @@ def is_graph(layer: Any) -> bool:
     if isinstance(layer, keras.Sequential):
         return bool(layer.built and layer.inputs)
     return isinstance(layer, keras.Function)
-
-
-def plain_class(layer: Any) -> type:
-    """Returns the class of a layer, without its masks."""
-    kinds = type(layer).__mro__
-    if not isinstance(layer, layers.Masked):
-        return kinds[0]
-    return next(k for k in kinds if not k.__module__.startswith("tf_lottery."))
 
 
 class Walk:
@@ -114,7 +106,7 @@ class Walk:
             # What it gets stays, for its own input has a size.
             self.need(inputs[0], f"{layer.name} is a model of its own")
             return self.through(layer, inputs)
-        kind = plain_class(layer)
+        kind = plain_type(type(layer))
         if kind not in PASSES:
             return None
         if PASSES[kind] in ONCE and self._calls[id(layer)] > 1:

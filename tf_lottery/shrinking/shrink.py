@@ -38,6 +38,7 @@ from tf_lottery.conversion import stripped
 from tf_lottery.layers import Masked
 from tf_lottery.shrinking.flow import follow, is_graph
 from tf_lottery.shrinking.parts import Found, Part, to_numpy, total
+from tf_lottery.variables import expect_model
 
 
 def shrink(model: keras.Model, *, verbose: bool = True) -> keras.Model:
@@ -108,8 +109,7 @@ def silence_pruned_channels(model: keras.Model) -> keras.Model:
 
 
 def _expect_graph(model: object) -> None:
-    if not isinstance(model, keras.Model):
-        raise InvalidValue(f"expected a Keras model, received {model!r}")
+    expect_model(model)
     if not is_graph(model):
         if isinstance(model, keras.Sequential):
             received = f"{model.name}, which is not built"
