@@ -252,11 +252,24 @@ def test_a_model_without_a_flow(wrong, message):
 
 def test_a_model_without_a_loss():
     model = convnet()
-    with pytest.raises(InvalidValue, match=r"one loss.*received none"):
+    with pytest.raises(InvalidValue, match=r"a loss, as .*received None"):
         saliency.gradient(model, X, Y)
-    model.compile(loss={"output": ENTROPY})
-    with pytest.raises(InvalidValue, match=r"one loss.*received several"):
-        saliency.gradient(model, X, Y)
+
+
+def test_losses_are_taken_as_fit_takes_them():
+    inputs = keras.Input((3,))
+    outputs = [MaskedDense(1, "sigmoid", name=n)(inputs) for n in "ab"]
+    model = keras.Model(inputs, outputs)
+    losses = ["binary_crossentropy", "mse"]
+    model.compile(loss=losses, loss_weights=[1.0, 0.0])
+    x = np.random.default_rng(0).normal(size=(8, 3)).astype("float32")
+    y = (x[:, 0] > 0).astype("float32")  # [8], where outputs are [8, 1]
+    one, other = saliency.gradient(model, x, [y, y]).values()
+    assert one.any() and not other.any()
+    single = keras.Model(inputs, outputs[0])
+    single.compile(loss=losses[0])
+    [expected] = saliency.gradient(single, x, y).values()
+    np.testing.assert_allclose(one, expected, rtol=1e-5)
 
 
 def test_another_backend_is_named(monkeypatch):

@@ -6,6 +6,7 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from absl import logging
 from keras import layers
 
 from tf_lottery import actions, criteria, tickets
@@ -224,7 +225,7 @@ def snip_rule():
         (dict(fit="adam"), "fit to be a function"),
         (dict(rounds=0), "rounds to be a whole number"),
         (dict(scope="layers"), "scope to be one of layer, global"),
-        (dict(rule=criteria.random), "expected rule to be @Forgetting"),
+        (dict(rule=criteria.random), "expected rule to be of class Forgetting"),
         (dict(rule=snip_rule()), "prune_model takes those"),
     ],
 )
@@ -292,7 +293,7 @@ def test_a_ticket_of_other_shapes_is_refused():
     )
     with pytest.raises(InvalidValue, match="other variables"):
         apply_ticket(plain, ticket)
-    with pytest.raises(InvalidValue, match="ticket to be @Ticket"):
+    with pytest.raises(InvalidValue, match="ticket to be of class Ticket"):
         apply_ticket(plain, "a.ticket")
     # And nothing was masked.
     for model in (deeper, plain):
@@ -378,14 +379,57 @@ def test_channels_of_a_network_with_kernels_that_have_none():
             layers.Conv2D(8, 3),
             layers.DepthwiseConv2D(3),
             layers.Conv2D(4, 2),
+            layers.Flatten(),
+            layers.Dense(2),
         ]
     )
     mask_model(model, 0.5, verbose=False)
     ticket, *_ = find(model, fit_none, rounds=1, scope="channel")
-    first, depthwise, last = ticket.masks.values()
+    first, depthwise, last, _ = ticket.masks.values()
     assert depthwise.all()
     assert first.any((0, 1, 2)).sum() == 4
     assert last.any((0, 1, 2)).sum() == 2
+
+
+def test_the_channels_that_are_outputs_stay():
+    inputs = keras.Input((6, 6, 3))
+    x = layers.Conv2D(8, 3, name="first")(inputs)
+    one = layers.Conv2D(4, 2, name="one")(x)
+    one = layers.Activation("softmax")(layers.GlobalMaxPooling2D()(one))
+    head = keras.Sequential([layers.Flatten(), layers.Dense(4, name="two")])
+    model = keras.Model(inputs, [one, head(x)])
+    *_, summary = find(model, fit_none, rounds=2, scope="channel")
+    left = {
+        path.rpartition("/kernel")[0].rpartition("/")[2]: mask.mean()
+        for path, mask in summary[-1].ticket.masks.items()
+    }
+    assert left == {"first": 6 / 8, "one": 1, "two": 1}
+
+
+def test_a_fit_that_trains_past_the_masks_is_noticed():
+    model = make_model()
+    other = keras.models.clone_model(model)
+
+    def past(model):
+        # As a tf.function that was traced before the model was masked.
+        for layer in (model.layers[0], model.layers[3]):
+            layer.raw_kernel.assign_add(np.ones(layer.raw_kernel.shape))
+
+    with pytest.raises(InvalidValue, match="to get no gradient in round 1"):
+        find(model, past, rounds=2)
+    told = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            logging, "warning", lambda text, *a: told.append(text % a)
+        )
+        find(other, fit_none, rounds=1)
+    assert ["changed no kernel in round" in text for text in told] == [True] * 2
+
+
+def test_a_ticket_and_a_round_say_what_they_are_in_a_line():
+    ticket, _, summary = find(make_model(), fit_none, rounds=1)
+    assert repr(ticket) == "<Ticket: 46 of 56 weights>"
+    assert len(repr(summary[0])) < 200
 
 
 def test_a_model_of_bfloat16():

@@ -142,7 +142,7 @@ def mask_model(
         wrap(holder)
     _forget_programs(model)
     if verbose:
-        _print(found)
+        _print(found, chosen)
     return model
 
 
@@ -151,7 +151,8 @@ def strip_masks(model: keras.Model) -> keras.Model:
 
     The model is changed, not copied: what its layers computed with becomes
     their kernels, pruned weights at zero, and every layer is of Keras' class
-    again. Learned masks are drawn once more, as `layer.kernel` draws them.
+    again. Learned masks are drawn once more, as `layer.kernel` draws them. A
+    training after it moves all weights, those that were pruned, too.
 
     Args:
         model: A model with masked layers, whoever made them.
@@ -346,14 +347,15 @@ def _forget_programs(model: keras.Model) -> None:
             layer.predict_function = None
 
 
-def _print(found: Sequence[Weights]) -> None:
+def _print(found: Sequence[Weights], rates: pruning.Rates) -> None:
     table = Table(box=None)
     table.add_column("kernel", overflow="fold")
     table.add_column("shape", no_wrap=True)
     table.add_column("mask")
     for w in found:
         shape = " x ".join(map(str, w.variable.shape))
-        table.add_row(w.path, shape, f"none: {w.why}" if w.why else "yes")
+        mask = f"none: {w.why}" if w.why else f"yes, rate {rates[w.path]:g}"
+        table.add_row(w.path, shape, mask)
     sizes = [(math.prod(w.variable.shape), not w.why) for w in found]
     console = Console(highlight=False)
     console.print(table)

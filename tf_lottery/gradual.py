@@ -24,9 +24,10 @@ from tf_lottery.variables import fixed_kernels, load_state, read_state
 class GradualPruning(keras.callbacks.Callback):
     """Prunes a masked model while `fit` trains it.
 
-    Steps are those of the optimizer, so a training that is resumed goes on
-    where its schedule was. What was pruned stays pruned. `fit` returns the
-    fraction of weights that remains as the series "remaining".
+    Steps are counted from the first one that this callback sees, so a second
+    `fit` with the same callback goes on in its schedule. What was pruned stays
+    pruned. `fit` returns the fraction of weights that remains as the series
+    "remaining".
 
     Put it behind callbacks that set weights, such as `EarlyStopping` with
     `restore_best_weights`: masks are among those. At the end of `fit` the
@@ -68,6 +69,7 @@ class GradualPruning(keras.callbacks.Callback):
         self.scope = scope
         self.seed = seed
         self._pruned_to = 1.0
+        self._first: int | None = None
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Tries to prune, before hours go into a training."""
@@ -109,7 +111,10 @@ class GradualPruning(keras.callbacks.Callback):
 
     def _step(self) -> int:
         iterations = self.model.optimizer.iterations
-        return int(keras.ops.convert_to_numpy(iterations))
+        now = int(keras.ops.convert_to_numpy(iterations))
+        if self._first is None:
+            self._first = now
+        return now - self._first
 
     def _prune(self, step: int) -> None:
         aim = self.schedule(step)

@@ -84,7 +84,8 @@ def prune_model(
             `rate` says.
         scope: "layer" or "global"; or "channel", which keeps that fraction of
             a layer's output channels, and leaves kernels without channels of
-            their own (depthwise ones) as they are.
+            their own (depthwise ones) as they are, and those that make the
+            model's outputs.
         x: Inputs of one batch, for criteria of the loss; see `saliency`.
         y: Its labels.
         loss: As for `saliency.gradient`.

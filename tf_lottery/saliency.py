@@ -60,7 +60,7 @@ def gradient(
         x: Inputs of the batch.
         y: Its labels.
         loss: A Keras loss, its name, or a function of labels and outputs. None
-            is the one that the model was compiled with.
+            is what the model was compiled with, penalties of layers included.
 
     Raises:
         InvalidValue: The model has no masked layers or no loss, or Keras runs
@@ -252,15 +252,19 @@ def _loss_of_kernels(
 
 
 def _loss(model: keras.Model, loss: Loss | None) -> Callable[[Any, Any], Any]:
-    if loss is None:
-        loss = getattr(model, "loss", None)
+    if loss is None and getattr(model, "compiled", False):
+        # As `fit` has it: labels of any shape that it takes, several losses.
+        return lambda y, outputs: model.compute_loss(
+            y=keras.tree.map_structure(ops.convert_to_tensor, y),
+            y_pred=outputs,
+            training=True,
+        )
     if isinstance(loss, str):
         loss = keras.losses.get(loss)
     if not callable(loss):
-        several = "none" if loss is None else "several"
         raise InvalidValue(
-            "expected one loss, as loss=... or by model.compile(loss=...): a "
-            f"Keras loss, its name or a function, received {several}"
+            "expected a loss, as loss=... or by model.compile(loss=...): a "
+            f"Keras loss, its name or a function, received {loss!r}"
         )
     return loss
 

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import keras
 import numpy as np
+from absl import logging
 from rich.console import Console
 
 from tf_lottery import checks, pruning, seeds
@@ -109,20 +110,27 @@ def find_ticket(
         fit: Trains the model it is given; called once a round. It may return
             what `model.fit` does, or a dict of numbers or lists of them. What
             it has that the model does not know of must be made anew by it: an
-            optimizer of its own, the order of the data. So must the model's
-            optimizer, unless the model was compiled before the search.
+            optimizer of its own, callbacks, a `tf.function`, the order of the
+            data. So must the model's optimizer, unless the model was compiled
+            before the search.
         rule: Which weights are kept, and what becomes of them; None keeps the
             largest and rewinds them.
         rounds: How many after round 0.
         scope: "layer", "global" or "channel", as for `pruning.prune`; the last
-            leaves kernels without channels of their own as they are.
+            leaves kernels without channels of their own as they are, and
+            those that make the outputs.
         seed: Of ties and of what the rule draws.
         on_round: Called after each round, to keep its ticket in a file, say.
         verbose: Print a line a round.
 
+    Returns:
+        The ticket of the last round, a dict of series for each round, and a
+        `Round` for each, with its fraction of weights, metrics, seconds, and
+        ticket.
+
     Raises:
-        InvalidValue: The model, the rule, `rounds` or `scope` is wrong, or
-            the masks are learned.
+        InvalidValue: The model, the rule, `rounds` or `scope` is wrong, the
+            masks are learned, or `fit` trains past the masks.
         Diverged: A training gave weights that are not finite. The exception
             has the rounds before it.
     """
@@ -169,9 +177,11 @@ def find_ticket(
             )
             load_state(model, ticket.arrays())
             extras.restore()
+        before = _raw_kernels(model)
         began = time.monotonic()
         history.append(_history(fit(model)))
         seconds = time.monotonic() - began
+        _expect_masked_training(model, ticket, before, number)
         _expect_finite(model, number, summary)
         summary.append(_round(number, ticket, history[-1], seconds))
         if verbose:
@@ -294,6 +304,37 @@ def _expect_finite(
                 "learning rate may help; the rounds before are in `summary` of "
                 "this exception",
                 summary,
+            )
+
+
+def _raw_kernels(model: keras.Model) -> dict[str, np.ndarray]:
+    return {
+        path: keras.ops.convert_to_numpy(kernel.variable)
+        for path, kernel in masked_kernels(model).items()
+    }
+
+
+def _expect_masked_training(
+    model: keras.Model, ticket: Ticket, before: Arrays, number: int
+) -> None:
+    """Expects that a training went through the model and its masks."""
+    after = _raw_kernels(model)
+    if all(np.array_equal(after[path], before[path]) for path in after):
+        logging.warning(
+            "expected fit to train the model that it is given, and it changed "
+            "no kernel in round %d",
+            number,
+        )
+    for path, mask in ticket.masks.items():
+        gone = ~mask.astype(bool)
+        # A zero below a mask has no gradient, no decay and no momentum.
+        if after[path][gone & (before[path] == 0)].any():
+            raise InvalidValue(
+                f"expected pruned weights of {path} to get no gradient in "
+                f"round {number}, and fit moved them: a tf.function that was "
+                "traced before the model was masked does not see its masks, "
+                "and an optimizer that the model does not know of keeps its "
+                "momentum. Make both within fit"
             )
 
 

@@ -167,7 +167,7 @@ def storing(path: pathlib.Path) -> Iterator[None]:
         raise StorageError(
             f"expected to write {os.fspath(path)!r}: {error.strerror}. What "
             "was stored before is intact; make room or choose another folder "
-            "with --workdir, and start the same command again"
+            "(of a command with --workdir), and try again"
         ) from error
 
 

@@ -50,6 +50,14 @@ class Ticket:
     weights: Arrays
     state: Arrays
 
+    def __repr__(self) -> str:
+        total = sum(w.size for w in self.weights.values())
+        kept = sum(
+            int(np.sum(self.state.get(f"{path}_mask/value", w.size)))
+            for path, w in self.weights.items()
+        )
+        return f"<Ticket: {kept:,} of {total:,} weights>"
+
     @property
     def masks(self) -> dict[str, np.ndarray]:
         """The masks by kernel path, True = kept.
@@ -315,8 +323,8 @@ def _names(role: str, function: Any, known: tuple[str, ...]) -> list[str]:
     """Returns what a function of a rule wants to see."""
     if not callable(function) or isinstance(function, type):
         raise InvalidValue(
-            f"expected {role} to be a function such as @criteria.large_final "
-            f"or @actions.rewind, received {function!r}"
+            f"expected {role} to be a function such as criteria.large_final "
+            f"or actions.rewind (in gin with an @), received {function!r}"
         )
     names = [
         parameter.name

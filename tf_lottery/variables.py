@@ -107,10 +107,43 @@ def fixed_kernels(model: keras.Model) -> dict[str, MaskedKernel]:
 def channel_axes(model: keras.Model) -> dict[str, int | None]:
     """Returns which axis of each masked kernel is output channels, by path.
 
-    As `pruning.prune` wants them: None is a kernel without its own.
+    As `pruning.prune` wants them: None is a kernel without its own, and one
+    whose outputs are those of the model, for those are classes or the like.
     """
-    kernels = masked_kernels(model)
-    return {path: k.layer.channel_axis for path, k in kernels.items()}
+    last = _last_layers(model)
+    return {
+        path: None if id(kernel.layer) in last else kernel.layer.channel_axis
+        for path, kernel in masked_kernels(model).items()
+    }
+
+
+def _last_layers(model: keras.Model) -> set[int]:
+    """Returns the ids of layers with weights that make a model's outputs.
+
+    What has no weights (an activation, a pooling, a sum) is looked through. Of
+    a subclassed model nothing is known.
+    """
+    if not isinstance(model, keras.Function) and not hasattr(model, "outputs"):
+        return set()
+    todo = [x._keras_history.operation for x in model.outputs or ()]
+    seen: set[int] = set()
+    found = set()
+    while todo:
+        operation = todo.pop()
+        if id(operation) in seen:
+            continue
+        seen.add(id(operation))
+        if isinstance(operation, keras.Model):
+            found |= _last_layers(operation)
+        elif getattr(operation, "weights", ()):
+            found.add(id(operation))
+        else:
+            todo += [
+                x._keras_history.operation
+                for node in operation._inbound_nodes
+                for x in node.input_tensors
+            ]
+    return found
 
 
 def places_of(paths: Iterable[str]) -> dict[str, int | str]:

@@ -19,6 +19,7 @@ sentences below the table say so where it is what was measured.
 """
 
 import errno
+import logging
 import os
 import pathlib
 import shutil
@@ -101,7 +102,7 @@ def export(
     folder = _expect_folder(folder)
     networks = compare(model, dense, sample)
     rows, new = [], {}
-    with _workshop(folder) as work:
+    with _workshop(folder) as work, _quiet():
         for name in names:
             files = [_write(network, name, work) for network in networks]
             rows += _measure(name, files, given=dense is not None)
@@ -184,7 +185,7 @@ def _notes(networks: Sequence[Network], *, given: bool) -> list[str]:
     """Returns what a reader of the table has to know."""
     own = networks[-1]
     masks = [kernel.mask for kernel in masked_kernels(own.model).values()]
-    notes = [f"{own.remaining:.1%} of the weights remain."]
+    notes = [f"{own.remaining:.1%} of all weights are not zero."]
     if any(mask.learned for mask in masks):
         notes.append("Learned masks are fixed, as the model evaluates now.")
     notes.append(
@@ -196,6 +197,18 @@ def _notes(networks: Sequence[Network], *, given: bool) -> list[str]:
     if len(networks) > 1:
         notes.append("In brackets: times the dense network.")
     return notes
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps TensorFlow from telling of every file and every trace."""
+    logger = logging.getLogger("tensorflow")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 @contextmanager
