@@ -157,7 +157,7 @@ def find_ticket(
             for path, kernel in fixed_kernels(model).items()
         }
         _try(rule, start, rates, model, scope)
-    except InvalidValue:
+    except Exception:
         if plain:
             strip_masks(model)
         raise
