@@ -265,7 +265,7 @@ def test_other_arms_need_no_package(new_trainer, monkeypatch):
         ("PRUNING_END = 1.1", "fractions of the steps.* received 0.1 and 1.1"),
         ("PRUNING_FREQUENCY = 0", "TfmotGradual.frequency .*received 0"),
         ("RULES = {'a': {'peers': 1}}", "one of criterion.*peer, rec.*'peers'"),
-        ("RULES = {'a': {'peer': 1}}", r"peer .*@TfmotGradual\(\)\), rec.* 1"),
+        ("RULES = {'a': {'peer': 1}}", r"peer .*@TfmotGradual\(\), rec.* 1"),
         ("BATCH_SIZE = 99999", "BATCH_SIZE .*3600.*received 99999"),
         (
             "OPTIMIZER = {'class_name': 'Adam', 'config': {}}",

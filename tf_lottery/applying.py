@@ -47,7 +47,7 @@ def apply_ticket(model: keras.Model, ticket: Ticket) -> keras.Model:
             model has masks on other kernels. It is then as it was.
     """
     expect_model(model)
-    checks.kind("ticket", ticket, Ticket)
+    checks.instance("ticket", ticket, Ticket)
     arrays = ticket.arrays()
     theirs = [path for path in arrays if not _is_mask(path, ticket)]
     ours = [

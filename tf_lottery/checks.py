@@ -65,8 +65,15 @@ def kind(name: str, value: Any, cls: type) -> None:
     """Raises InvalidValue unless `value` is an instance of `cls`."""
     if not isinstance(value, cls):
         raise InvalidValue(
-            f"expected {name} to be of class {cls.__name__} (in gin "
-            f"@{cls.__name__}()), received {value!r}"
+            f"expected {name} to be @{cls.__name__}(), received {value!r}"
+        )
+
+
+def instance(name: str, value: Any, cls: type) -> None:
+    """Raises InvalidValue likewise, in words of Python and not of gin."""
+    if not isinstance(value, cls):
+        raise InvalidValue(
+            f"expected {name} to be of class {cls.__name__}, received {value!r}"
         )
 
 

@@ -142,7 +142,7 @@ def find_ticket(
             f"received {fit!r}"
         )
     rule = rule or Forgetting()
-    checks.kind("rule", rule, Forgetting)
+    checks.instance("rule", rule, Forgetting)
     expect_model(model)
     plain = not masked_kernels(model)
     if plain:
