@@ -424,6 +424,33 @@ def test_layers_are_left_out_by_pattern(capsys):
     assert "Masked 500 of 504 weights" in out
 
 
+def test_a_sequence_is_masked_once_and_not_in_each_step(monkeypatch):
+    model, x = functional(
+        lambda x: plain.Bidirectional(plain.RNN(plain.LSTMCell(3)))(x),
+        sequence(),
+    )
+    outputs(model, x)  # Keras keeps something of a call
+    before = {id(layer): {*vars(layer)} for layer in all_layers(model)}
+    mask_model(model, verbose=False)
+    prune_at_random(model)
+    pruned = outputs(model, x)
+    calls = []
+    call = FixedMask.call
+    monkeypatch.setattr(
+        FixedMask, "call", lambda *args: calls.append(args) or call(*args)
+    )
+    assert np.array_equal(outputs(model, x), pruned)
+    assert len(calls) == len(masked_kernels(model)) == 4
+    # Nothing is held beyond a call.
+    [kernel, *_] = masked_kernels(model).values()
+    kernel.mask.assign(np.zeros(kernel.variable.shape))
+    assert not np.array_equal(outputs(model, x), pruned)
+    strip_masks(model)
+    for layer in all_layers(model):
+        assert "call" not in vars(layer)
+        assert {*vars(layer)} == before[id(layer)]
+
+
 def test_one_of_a_cells_kernels_is_left_out(tmp_path):
     model, x = recurrent()
     before = outputs(model, x)

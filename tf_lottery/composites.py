@@ -23,7 +23,7 @@ from typing import Any
 import keras
 
 from tf_lottery import layers
-from tf_lottery.layers import Masked, masked_kernel
+from tf_lottery.layers import Masked, holding_kernels, masked_kernel
 from tf_lottery.masks import KernelMask
 
 # Models whose configuration holds those of their layers.
@@ -186,10 +186,40 @@ class Composite:
                 by_layer.setdefault(index, {})[name] = mask
         for index, masks in by_layer.items():
             attach(inner[index], masks)
+        hold_in_loops(self)
+
+
+def hold_in_loops(layer: keras.Layer) -> None:
+    """Has recurrent layers within a layer mask their cells' kernels once.
+
+    And not in each step of a sequence. It is undone where there are no masks.
+    """
+    for inner in inner_layers(layer):
+        cell = getattr(inner, "cell", None)
+        cells = [
+            c
+            for c in getattr(cell, "cells", [cell])
+            if isinstance(c, Masked) and c.compute_dtype == inner.compute_dtype  # type: ignore[attr-defined]
+        ]
+        if hasattr(vars(inner).get("call"), "holds"):
+            del vars(inner)["call"]
+        if cells:
+            vars(inner)["call"] = _holding(inner.call, cells)
+
+
+def _holding(call: Any, cells: Sequence[Masked]) -> Any:
+    @functools.wraps(call)
+    def held(*args: Any, **kwargs: Any) -> Any:
+        with holding_kernels(cells):
+            return call(*args, **kwargs)
+
+    held.holds = cells  # type: ignore[attr-defined]
+    return held
 
 
 def wrap(holder: keras.Layer) -> None:
     """Has a holder save the masks within it, in place."""
+    hold_in_loops(holder)
     masked = any(isinstance(layer, Masked) for layer in inner_layers(holder))
     if masked and not isinstance(holder, Masked | Composite):
         holder.__class__ = _composite_type(holder.__class__)
@@ -197,6 +227,7 @@ def wrap(holder: keras.Layer) -> None:
 
 def unwrap(holder: keras.Layer) -> None:
     """Undoes `wrap`."""
+    hold_in_loops(holder)
     if isinstance(holder, Composite):
         holder.__class__ = plain_type(type(holder))
 

@@ -23,7 +23,9 @@ provided that it keeps its kernel in `kernel` (or, as Keras' own layers do, in
 `tf_lottery.mask_model` masks the layers of a model that is there already.
 """
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import keras
@@ -62,6 +64,27 @@ class MaskedKernel(NamedTuple):
         return self.mask(self.variable.value)
 
 
+# Of a thread each: replicas of tf.distribute are traced in threads.
+_held = threading.local()
+
+
+@contextmanager
+def holding_kernels(layers: Iterable["Masked"]) -> Iterator[None]:
+    """Has layers compute their effective kernels once for a `with` block.
+
+    For recurrent cells, which read them in each step of a sequence.
+    """
+    before = getattr(_held, "kernels", {})
+    now = {
+        (id(c), name): getattr(c, name) for c in layers for name in c.kernels
+    }
+    _held.kernels = {**before, **now}
+    try:
+        yield
+    finally:
+        _held.kernels = before
+
+
 def masked_kernel(name: str) -> Any:
     """Returns the property by which a layer reads its kernel masked.
 
@@ -70,6 +93,9 @@ def masked_kernel(name: str) -> Any:
     """
 
     def read(layer: Any) -> Array:
+        held = getattr(_held, "kernels", {})
+        if (id(layer), name) in held:
+            return held[id(layer), name]
         # `.value` is the tensor in the layer's compute dtype; the mask, which
         # does not autocast, would read the variable in its own.
         mask = getattr(layer, f"{name}_mask")
