@@ -129,8 +129,8 @@ def find_ticket(
         ticket.
 
     Raises:
-        InvalidValue: The model, the rule, `rounds` or `scope` is wrong, the
-            masks are learned, or `fit` trains past the masks.
+        InvalidValue: The model, the rule, `rounds` or `scope` is wrong, or
+            the masks are learned.
         Diverged: A training gave weights that are not finite. The exception
             has the rounds before it.
     """
@@ -181,7 +181,7 @@ def find_ticket(
         began = time.monotonic()
         history.append(_history(fit(model)))
         seconds = time.monotonic() - began
-        _expect_masked_training(model, ticket, before, number)
+        _watch_masked_training(model, ticket, before, number)
         _expect_finite(model, number, summary)
         summary.append(_round(number, ticket, history[-1], seconds))
         if verbose:
@@ -314,10 +314,10 @@ def _raw_kernels(model: keras.Model) -> dict[str, np.ndarray]:
     }
 
 
-def _expect_masked_training(
+def _watch_masked_training(
     model: keras.Model, ticket: Ticket, before: Arrays, number: int
 ) -> None:
-    """Expects that a training went through the model and its masks."""
+    """Warns if a training seems not to go through the model and its masks."""
     after = _raw_kernels(model)
     if all(np.array_equal(after[path], before[path]) for path in after):
         logging.warning(
@@ -329,13 +329,17 @@ def _expect_masked_training(
         gone = ~mask.astype(bool)
         # A zero below a mask has no gradient, no decay and no momentum.
         if after[path][gone & (before[path] == 0)].any():
-            raise InvalidValue(
-                f"expected pruned weights of {path} to get no gradient in "
-                f"round {number}, and fit moved them: a tf.function that was "
-                "traced before the model was masked does not see its masks, "
-                "and an optimizer that the model does not know of keeps its "
-                "momentum. Make both within fit"
+            logging.warning(
+                "expected pruned weights of %s to get no gradient in round %d, "
+                "and fit moved them. A tf.function that was traced before the "
+                "model was masked does not see its masks, and an optimizer "
+                "that the model does not know of keeps its momentum: make both "
+                "within fit. An optimizer that looks at a whole kernel (Muon) "
+                "does so, too, and there it does no harm",
+                path,
+                number,
             )
+            break
 
 
 def _first_bad(array: np.ndarray) -> float:
