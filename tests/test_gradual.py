@@ -128,6 +128,28 @@ def test_several_steps_in_one_call():
     assert [int(m.sum()) for m in masks(model)] == [50, 5]
 
 
+def test_steps_of_calls_and_epochs_are_counted_as_the_optimizer_does():
+    model = make_model(
+        steps_per_execution=1 if keras.backend.backend() == "torch" else 4
+    )
+    seen = []
+
+    def schedule(step):
+        # Through the callback: JAX has the state elsewhere meanwhile.
+        optimizer = callback.model.optimizer
+        iterations = keras.ops.convert_to_numpy(optimizer.iterations)
+        seen.append((step, int(iterations)))
+        return 1.0
+
+    schedule.end_step = 0
+    callback = GradualPruning(schedule)
+    fit(model, callback, epochs=2)
+    fit(model, callback, epochs=1)
+    counted = [pair for pair in seen if pair[0]]
+    assert len({step for step, _ in counted}) >= 8
+    assert all(step == iterations for step, iterations in counted), counted
+
+
 def test_a_schedule_that_ends_with_the_training_is_done():
     model = make_model()
     schedule = PolynomialSchedule(0.25, 0, 10, every=3)

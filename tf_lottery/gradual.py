@@ -70,6 +70,7 @@ class GradualPruning(keras.callbacks.Callback):
         self.seed = seed
         self._pruned_to = 1.0
         self._first: int | None = None
+        self._before_epoch = 0
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Tries to prune, before hours go into a training."""
@@ -82,11 +83,21 @@ class GradualPruning(keras.callbacks.Callback):
             load_state(model, before)
         self._pruned_to = 1.0
 
+    def on_epoch_begin(
+        self, epoch: int, logs: dict[str, Any] | None = None
+    ) -> None:
+        """Asks the optimizer for its step, once.
+
+        In each step that would wait for the device, and on JAX bring the
+        model's whole state back from it.
+        """
+        self._before_epoch = self._now()
+
     def on_train_batch_begin(
         self, batch: int, logs: dict[str, Any] | None = None
     ) -> None:
         """Prunes if the schedule says so."""
-        self._prune(self._step())
+        self._prune(self._before_epoch + batch)
 
     def on_epoch_end(
         self, epoch: int, logs: dict[str, Any] | None = None
@@ -97,7 +108,7 @@ class GradualPruning(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Prunes if the schedule ends here, and warns if it ends later."""
-        step = self._step()
+        step = self._now()
         self._pruned_to = 1.0  # whatever another callback has put back
         self._prune(step)
         if step < self.schedule.end_step:
@@ -109,7 +120,7 @@ class GradualPruning(keras.callbacks.Callback):
                 self._remaining(),
             )
 
-    def _step(self) -> int:
+    def _now(self) -> int:
         iterations = self.model.optimizer.iterations
         now = int(keras.ops.convert_to_numpy(iterations))
         if self._first is None:
