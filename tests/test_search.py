@@ -328,6 +328,20 @@ def test_a_ticket_with_dense_layers_moves_by_order(dense, tmp_path):
         apply_ticket(wrong, ticket)
 
 
+def test_a_layer_that_is_called_like_a_mask_is_none():
+    names = ("a_mask", "b", "kernel_mask")
+    ticket, *_ = find(three_layers(names), fit_none, rounds=1)
+    other = apply_ticket(three_layers(), ticket)
+    kept = [mask.sum() for mask in ticket.masks.values()]
+    moved = [mask.sum() for mask in read_ticket(other).masks.values()]
+    assert kept == moved == [29] * 3
+    learned = mask_model(
+        three_layers(), kernel_mask=BernoulliMask, verbose=False
+    )
+    with pytest.raises(InvalidValue, match="expected fixed masks"):
+        apply_ticket(learned, ticket)
+
+
 def test_the_same_model_built_twice_has_the_same_randomness():
     rule = Forgetting(criteria.random, actions.reinit_fresh)
     found = [find(make_model(), fit_none, rule, rounds=2) for _ in range(2)]

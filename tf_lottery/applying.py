@@ -22,9 +22,10 @@ from tf_lottery import checks
 from tf_lottery.checks import InvalidValue
 from tf_lottery.conversion import keep_dense, mask_model, survey
 from tf_lottery.masks import DEFAULT_RATE
-from tf_lottery.tickets import MASK_STATE, Ticket
+from tf_lottery.tickets import Ticket
 from tf_lottery.variables import (
     expect_model,
+    fixed_kernels,
     load_state,
     masked_kernels,
     variables_by_path,
@@ -44,41 +45,39 @@ def apply_ticket(model: keras.Model, ticket: Ticket) -> keras.Model:
 
     Raises:
         InvalidValue: The number or the shapes of variables differ, or the
-            model has masks on other kernels. It is then as it was.
+            model has masks on other kernels or learned ones. It is then as it
+            was.
     """
     expect_model(model)
     checks.instance("ticket", ticket, Ticket)
-    arrays = ticket.arrays()
-    theirs = [path for path in arrays if not _is_mask(path, ticket)]
+    arrays, of_masks = ticket.arrays(), ticket.of_masks
+    found = masked_kernels(model)
+    if found:
+        fixed_kernels(model)
+    masks = {id(v) for kernel in found.values() for v in kernel.mask.variables}
+    theirs = [path for path in arrays if path not in of_masks]
     ours = [
         path
         for path, variable in variables_by_path(model).items()
-        if "_mask/" not in path
+        if id(variable) not in masks
     ]
     places = _places(model, ticket, theirs, ours)
     _expect_shapes(model, ticket, places)
     masked = [places[path] for path in ticket.weights]
-    found = list(masked_kernels(model))
     if not found:
         dense = {w.path for w in survey(model) if not w.why} - {*masked}
         rates = [*keep_dense(sorted(dense)), (".", DEFAULT_RATE)]
         mask_model(model, rates, verbose=False)
-    elif found != masked:
+    elif list(found) != masked:
         raise InvalidValue(
             f"expected a model with masks on {', '.join(masked)}, as the "
             f"ticket has them, or without, received one with masks on "
             f"{', '.join(found)}"
         )
-    for path in ticket.weights:
-        for name in MASK_STATE:
-            places[f"{path}_mask/{name}"] = f"{places[path]}_mask/{name}"
+    for path, kernel in of_masks.items():
+        places[path] = places[kernel] + path.removeprefix(kernel)
     load_state(model, {places[path]: array for path, array in arrays.items()})
     return model
-
-
-def _is_mask(path: str, ticket: Ticket) -> bool:
-    kernel, _, name = path.rpartition("_mask/")
-    return kernel in ticket.weights and name in MASK_STATE
 
 
 def _places(
@@ -105,15 +104,13 @@ def _kernels(ticket: Ticket) -> list[str]:
 
     The place of a masked one is that of its mask among the other variables.
     """
-    found = []
-    for path, array in ticket.state.items():
-        if _is_mask(path, ticket):
-            kernel = path.rpartition("_mask/")[0]
-            if kernel not in found:
-                found.append(kernel)
-        elif path.endswith("kernel") and array.ndim > 1:
-            found.append(path)
-    return found
+    of_masks = ticket.of_masks
+    found = [
+        of_masks.get(path, path)
+        for path, array in ticket.state.items()
+        if path in of_masks or (path.endswith("kernel") and array.ndim > 1)
+    ]
+    return list(dict.fromkeys(found))  # a mask has two parts
 
 
 def _in_order(

@@ -25,6 +25,7 @@ import keras
 from tf_lottery import layers
 from tf_lottery.layers import Masked, holding_kernels, masked_kernel
 from tf_lottery.masks import KernelMask
+from tf_lottery.variables import all_layers
 
 # Models whose configuration holds those of their layers.
 TRANSPARENT = ("keras.src.models.functional", "keras.src.models.sequential")
@@ -32,7 +33,7 @@ TRANSPARENT = ("keras.src.models.functional", "keras.src.models.sequential")
 
 def inner_layers(layer: keras.Layer) -> list[keras.Layer]:
     """Returns a layer and all within it, in order, but masks."""
-    found = layer._flatten_layers()
+    found = all_layers(layer)
     return [inner for inner in found if not isinstance(inner, KernelMask)]
 
 

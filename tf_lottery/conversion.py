@@ -48,7 +48,11 @@ from tf_lottery.composites import (
 )
 from tf_lottery.layers import Masked
 from tf_lottery.masks import DEFAULT_RATE, FixedMask, KernelMask
-from tf_lottery.variables import expect_model, variable_scope
+from tf_lottery.variables import (
+    expect_model,
+    masked_layers,
+    variable_scope,
+)
 
 RateList = Sequence[tuple[str, float | None]]
 
@@ -161,9 +165,7 @@ def strip_masks(model: keras.Model) -> keras.Model:
         InvalidValue: It has none, or is not of Keras 3.
     """
     expect_model(model)
-    layers = [
-        layer for layer in inner_layers(model) if isinstance(layer, Masked)
-    ]
+    layers = list(masked_layers(model))
     if not layers:
         raise InvalidValue(
             "expected a model with masked layers, received one without"
@@ -187,14 +189,13 @@ def stripped(model: keras.Model) -> Iterator[keras.Model]:
     """
     expect_model(model)
     before = []
-    for layer in inner_layers(model):
-        if isinstance(layer, Masked):
-            raw = [
-                keras.ops.convert_to_numpy(kernel.variable)
-                for kernel in layer.masked_kernels()
-            ]
-            masks = {n: getattr(layer, f"{n}_mask") for n in layer.kernels}
-            before.append((layer, type(layer), masks, raw))
+    for layer in masked_layers(model):
+        raw = [
+            keras.ops.convert_to_numpy(kernel.variable)
+            for kernel in layer.masked_kernels()
+        ]
+        masks = {n: getattr(layer, f"{n}_mask") for n in layer.kernels}
+        before.append((layer, type(layer), masks, raw))
     strip_masks(model)
     try:
         yield model

@@ -30,6 +30,7 @@ from tf_lottery.variables import (
     channel_axes,
     effective_weights,
     expect_model,
+    extras,
     fixed_kernels,
     load_state,
     masked_kernels,
@@ -148,7 +149,7 @@ def find_ticket(
     if plain:
         mask_model(model, verbose=verbose)
     try:
-        start, extras = read_ticket(model), _Extras(model)
+        start, others = read_ticket(model), _Extras(model)
         axes = channel_axes(model)
         rates: dict[str, float | None] = {
             path: kernel.mask.rate
@@ -156,7 +157,7 @@ def find_ticket(
             else None
             for path, kernel in fixed_kernels(model).items()
         }
-        _try(rule, start, rates, model, scope)
+        _try(rule, start, rates, _known(start, model, 0, 0), scope, axes)
     except Exception:
         if plain:
             strip_masks(model)
@@ -176,7 +177,7 @@ def find_ticket(
                 axes,
             )
             load_state(model, ticket.arrays())
-            extras.restore()
+            others.restore()
         before = _raw_kernels(model)
         began = time.monotonic()
         history.append(_history(fit(model)))
@@ -200,12 +201,10 @@ class _Extras:
         if self._optimizer and not self._optimizer.built:
             with variable_scope(model):
                 self._optimizer.build(model.trainable_variables)
-        weights = {id(v) for v in model.weights}
-        # Random states and metrics.
-        variables = [v for v in model.variables if id(v) not in weights]
-        if self._optimizer:
-            variables += self._optimizer.variables
-        self._first = [(v, keras.ops.convert_to_numpy(v)) for v in variables]
+        self._first = [
+            (variable, keras.ops.convert_to_numpy(variable))
+            for variable in extras(model, self._optimizer)
+        ]
 
     def restore(self) -> None:
         """Puts it back."""
@@ -264,8 +263,9 @@ def _try(
     rule: Forgetting,
     start: Ticket,
     rates: pruning.Rates,
-    model: keras.Model,
+    known: Known,
     scope: str,
+    axes: Mapping[str, int | None],
 ) -> None:
     """Forgets once, before hours go into a training that it cannot follow."""
     invented = {
@@ -274,8 +274,7 @@ def _try(
         .astype(w.dtype)
         for path, w in start.weights.items()
     }
-    known = _known(start, model, 0, 0)
-    forget(start, invented, rule, rates, known, scope, channel_axes(model))
+    forget(start, invented, rule, rates, known, scope, axes)
 
 
 def _history(returned: Any) -> History:

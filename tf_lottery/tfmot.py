@@ -155,7 +155,7 @@ def _by_path(
         paths = [
             path
             for path, kernel in kernels.items()
-            if f"/{path}/".find(f"/{layer}/") >= 0
+            if f"/{layer}/" in f"/{path}/"
             and path.rpartition("/")[2] == last
             and tuple(kernel.shape) == mask.shape
         ]

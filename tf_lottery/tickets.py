@@ -87,6 +87,11 @@ class Ticket:
             state[f"{path}_mask/frozen"] = frozen[path]
         return Ticket(weights, state)
 
+    @property
+    def of_masks(self) -> dict[str, str]:
+        """The kernel's path by the path of each part of its fixed mask."""
+        return {f"{p}_mask/{n}": p for p in self.weights for n in MASK_STATE}
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Returns every array of the ticket by variable path.
 
@@ -110,7 +115,7 @@ class Ticket:
                 stays.
         """
         masks, frozen = self.masks, self.frozen
-        of_masks = {f"{path}_mask/{n}" for path in masks for n in MASK_STATE}
+        of_masks = self.of_masks
         state = {p: v for p, v in self.state.items() if p not in of_masks}
         ticket_files.write(
             path, self.weights, masks, frozen, state, list(self.state)

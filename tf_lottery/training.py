@@ -38,7 +38,12 @@ from tf_lottery.evaluation import (
 )
 from tf_lottery.recipes import Recipe
 from tf_lottery.tickets import Arrays, Ticket
-from tf_lottery.variables import load_state, masked_layers, read_state
+from tf_lottery.variables import (
+    extras,
+    load_state,
+    masked_layers,
+    read_state,
+)
 
 
 class Diverged(ArithmeticError):
@@ -141,13 +146,7 @@ class Programs:
             self.optimizer = recipe.new_optimizer()
             self.optimizer.build(self.model.trainable_variables)
         self._source, self._seed = source, seed
-        # The state of dropout's random numbers is among no model's weights.
-        weights = {id(v) for v in self.model.weights}
-        others = [v for v in self.model.variables if id(v) not in weights]
-        self.extras: list[keras.Variable] = [
-            *self.optimizer.variables,
-            *others,
-        ]
+        self.extras = extras(self.model, self.optimizer)
         self._first = [keras.ops.convert_to_numpy(v) for v in self.extras]
         jit = steps.compiles_well(self.model, strategy)
         self.run: steps.Run = steps.runner(

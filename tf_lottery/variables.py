@@ -47,6 +47,19 @@ def variable_scope(model: keras.Model) -> AbstractContextManager:
     return strategy.scope() if strategy else nullcontext()
 
 
+def extras(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer | None
+) -> list[keras.Variable]:
+    """Returns what a training changes beside the weights of a model.
+
+    That is the state of its optimizer, if it has one, and of the model's
+    random numbers and metrics.
+    """
+    weights = {id(v) for v in model.weights}
+    others = [v for v in model.variables if id(v) not in weights]
+    return [*(optimizer.variables if optimizer else ()), *others]
+
+
 def masked_layers(model: keras.Model) -> Iterator[Masked]:
     """Yields the masked layers of a model, nested ones too, in order."""
     for layer in all_layers(model):
