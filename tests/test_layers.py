@@ -289,3 +289,18 @@ def test_lora_and_quantization_are_refused():
         layer.quantize("int8")
     with pytest.raises(ValueError, match="no quantization on the masked"):
         layers.MaskedDense(5, dtype="int8_from_float32")(np.ones((2, 6)))
+
+
+def test_bare_kernels_are_read_past_fixed_masks_only():
+    fixed = layers.MaskedDense(2)
+    learned = layers.MaskedDense(2, kernel_mask=TopKMask(0.5))
+    for layer in (fixed, learned):
+        layer.build((None, 2))
+    fixed.kernel_mask.assign(np.eye(2))
+    zeros = []
+    for layer in (fixed, learned):
+        with layers.bare_kernels():
+            bare = keras.ops.convert_to_numpy(layer.kernel)
+        masked = keras.ops.convert_to_numpy(layer.kernel)
+        zeros.append([int((w == 0).sum()) for w in (bare, masked)])
+    assert zeros == [[0, 2], [2, 2]]

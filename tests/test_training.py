@@ -17,7 +17,7 @@ from tf_lottery.models.lenet import LeNet
 from tf_lottery.recipes import Recipe
 from tf_lottery.tickets import Ticket
 from tf_lottery.training import Diverged, train
-from tf_lottery.variables import load_state
+from tf_lottery.variables import effective_weights, load_state
 
 SGD = {"class_name": "SGD", "config": {"learning_rate": 0.1, "momentum": 0.9}}
 ADAM = {"class_name": "Adam", "config": {"learning_rate": 1.2e-3}}
@@ -415,20 +415,56 @@ def test_an_evaluation_is_that_before_the_first_step(source):
     assert len(rows) == 4
 
 
-def test_pruned_weights_stay_frozen_through_a_training(source):
-    r = recipe(optimizer=ADAM)
-    ticket = ticket_of(r, source)
+ADAMW = {"class_name": "AdamW", "config": {"weight_decay": 0.1}}
+CLIPPED = {
+    "class_name": "SGD",
+    "config": {"learning_rate": 0.5, "global_clipnorm": 0.1, "momentum": 0.9},
+}
+
+
+def half_pruned(ticket, frozen_at):
+    """Returns the ticket with half of the weights, and its masks."""
     rng = np.random.default_rng(0)
     masks = {p: rng.random(w.shape) < 0.5 for p, w in ticket.weights.items()}
     frozen = {
-        p: np.where(masks[p], 0, 7).astype(np.float32) for p in ticket.weights
+        p: np.where(mask, 0, frozen_at).astype(np.float32)
+        for p, mask in masks.items()
     }
-    pruned = ticket.pruned(ticket.weights, masks, frozen)
+    return ticket.pruned(ticket.weights, masks, frozen), masks
+
+
+@pytest.mark.parametrize("optimizer", [ADAM, SGD, ADAMW])
+@pytest.mark.parametrize("model", [LeNet((20, 10)), Conv(blocks=1)])
+def test_pruned_weights_stay_frozen_through_a_training(
+    source, optimizer, model
+):
+    r = recipe(optimizer=optimizer, model=model, steps=6)
+    ticket = ticket_of(r, source)
+    pruned, masks = half_pruned(ticket, frozen_at=7)
     state = train(r, pruned, 0, source).state
     for path, mask in masks.items():
         assert (state[path][~mask] == 7).all()
         assert (state[path][mask] != ticket.weights[path][mask]).mean() > 0.5
         assert np.array_equal(state[f"{path}_mask/value"], mask)
+
+
+@pytest.mark.parametrize("optimizer", [ADAM, ADAMW, CLIPPED])
+def test_a_step_with_pruned_weights_is_the_one_of_keras(source, optimizer):
+    """`fit` reads masked kernels in each layer; here masks are folded in."""
+    r = recipe(steps=4, optimizer=optimizer)
+    pruned, _ = half_pruned(ticket_of(r, source), frozen_at=0.01)
+    state = train(r, pruned, 0, source).state
+    model = r.new_model(source.image_shape, source.classes, seed=0)
+    load_state(model, pruned.arrays())
+    model.compile(
+        r.new_optimizer(),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+    )
+    for row in source.rows(0, r.batch_size, 0, 4):
+        model.train_on_batch(*source.take(row))
+    for path, kernel in effective_weights(model).items():
+        np.testing.assert_allclose(state[path], kernel, atol=1e-6)
+        assert not np.allclose(state[path], pruned.weights[path], atol=1e-3)
 
 
 def test_a_convolutional_network_trains_in_half_precision(source):

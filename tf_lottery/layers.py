@@ -69,6 +69,21 @@ _held = threading.local()
 
 
 @contextmanager
+def bare_kernels() -> Iterator[None]:
+    """Has layers read kernels past their fixed masks for a `with` block.
+
+    For a training that holds pruned weights at their values by itself: what
+    the masks would select is then what the variables hold already.
+    """
+    before = getattr(_held, "bare", False)
+    _held.bare = True
+    try:
+        yield
+    finally:
+        _held.bare = before
+
+
+@contextmanager
 def holding_kernels(layers: Iterable["Masked"]) -> Iterator[None]:
     """Has layers compute their effective kernels once for a `with` block.
 
@@ -98,8 +113,11 @@ def masked_kernel(name: str) -> Any:
             return held[id(layer), name]
         # `.value` is the tensor in the layer's compute dtype; the mask, which
         # does not autocast, would read the variable in its own.
+        kernel = getattr(layer, f"_{name}").value
         mask = getattr(layer, f"{name}_mask")
-        return mask(getattr(layer, f"_{name}").value)
+        if getattr(_held, "bare", False) and isinstance(mask, FixedMask):
+            return kernel
+        return mask(kernel)
 
     def write(layer: Any, variable: keras.Variable) -> None:
         # Layers with a plain attribute set it when they are built.

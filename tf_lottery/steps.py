@@ -7,6 +7,7 @@ tf.data, and the program is a single step.
 """
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import keras
@@ -15,8 +16,10 @@ import tensorflow as tf
 
 from tf_lottery.data.batches import Resident, Streamed, scale
 from tf_lottery.evaluation import classification_losses, hits
+from tf_lottery.layers import bare_kernels
+from tf_lottery.masks import FixedMask
 from tf_lottery.recipes import Recipe
-from tf_lottery.variables import all_layers
+from tf_lottery.variables import all_layers, masked_kernels
 
 STEPS_PER_CALL = 500
 """Steps between two signs of life, and between two possible checkpoints."""
@@ -35,19 +38,28 @@ def runner(
     jit: bool,
     seed: int,
 ) -> Run:
-    """Returns the function that trains for some steps."""
+    """Returns the function that trains for some steps.
+
+    The model's kernels hold the values of pruned weights, as those of a ticket
+    that was loaded do.
+    """
     variables = model.trainable_variables
     replicas = strategy.num_replicas_in_sync
+    folded = replicas == 1
+    update = _update(model, optimizer, folded)
 
     def learn(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        with tf.GradientTape() as tape:
+        with (
+            tf.GradientTape() as tape,
+            bare_kernels() if folded else nullcontext(),
+        ):
             logits = model(images, training=True)
             losses = classification_losses(labels, logits)
             # Over the whole batch: the optimizer sums over replicas.
             loss = tf.reduce_sum(losses) / recipe.batch_size
             for penalty in model.losses:
                 loss += penalty / replicas
-        optimizer.apply(tape.gradient(loss, variables), variables)
+        update(tape.gradient(loss, variables))
         return tf.stack([loss, tf.reduce_sum(hits(labels, logits))])
 
     if isinstance(source, Streamed):
@@ -56,6 +68,44 @@ def runner(
 
 
 Learn = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+Gradients = list[tf.Tensor | None]
+
+
+def _update(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, folded: bool
+) -> Callable[[Gradients], None]:
+    """Returns what takes the optimizer's step.
+
+    Folded, fixed masks are applied here, once, and not where kernels are read:
+    pruned weights have no gradient, and stay as they are whatever the optimizer
+    does to weights without one (weight decay). XLA makes that and each formula
+    of the optimizer one pass over a kernel, also where it does not compile the
+    rest of a step. Around several replicas it cannot be used.
+    """
+    variables = model.trainable_variables
+    if not folded:
+        return lambda gradients: optimizer.apply(gradients, variables)
+    masks = {
+        id(kernel.variable): kernel.mask
+        for kernel in masked_kernels(model).values()
+        if isinstance(kernel.mask, FixedMask)
+    }
+    fixed = [masks.get(id(variable)) for variable in variables]
+
+    @tf.function(jit_compile=True)
+    def update(gradients: Gradients) -> None:
+        kept = [None if m is None else m.value.value for m in fixed]
+        before = [tf.convert_to_tensor(v.value) for v in variables]
+        masked = [
+            g if g is None or k is None else tf.where(k, g, tf.zeros_like(g))
+            for g, k in zip(gradients, kept, strict=True)
+        ]
+        optimizer.apply(masked, variables)
+        for v, k, old in zip(variables, kept, before, strict=True):
+            if k is not None:
+                v.assign(tf.where(k, v.value, old))
+
+    return update
 
 
 def _resident(
