@@ -17,7 +17,7 @@ RANKS = [
     ("criteria", "actions", "pruning", "planes", "baselines.tfmot_gradual"),
     ("ticket_files",),
     ("masks", "tickets"),
-    ("runs", "layers", "data.mnist_5k", "data.folders"),
+    ("runs", "layers", "data.mnist_5k", "data.folders", "data.decoded"),
     ("variables", "data.images", "models.seeded"),
     ("composites",),
     ("conversion", "derivatives", "shrinking.parts"),

@@ -215,6 +215,7 @@ def test_adding_a_seed_keeps_what_is_there(command, tmp_path):
     command(SUPERMASK, SMOKE, bindings=[*bindings, "SEEDS = 2"])
     stored = [p for p in (tmp_path / "store").iterdir() if p.is_dir()]
     assert len(stored) == 2
+    assert len(list((tmp_path / "store").glob("images-*.npz"))) == 1
     both = [
         runs.read_records(folder) for folder in (tmp_path / "runs").iterdir()
     ]

@@ -57,6 +57,17 @@ def test_the_store_keeps_what_changed_and_gives_everything(
             assert np.array_equal(array, first.state[path])
 
 
+def test_decoded_images_are_kept_in_the_folder_that_is_named(
+    trainer, tmp_path, data_dir, source
+):
+    trainer = Trainer(
+        trainer.store, trainer.strategy, data_dir, tmp_path / "store"
+    )
+    found = trainer.source(RECIPE.images)
+    assert found.fingerprint == source.fingerprint
+    assert len(list((tmp_path / "store").glob("images-*.npz"))) == 1
+
+
 def test_tickets_that_train_alike_are_one_training(trainer, ticket):
     path = "fc1/kernel"
     mask = np.arange(7840).reshape(784, 10) % 2 == 0

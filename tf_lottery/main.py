@@ -115,6 +115,7 @@ def main(argv: list[str]) -> None:
             STRATEGY.value, plan.experiment.recipe.batch_size
         ),
         data_dir=DATA_DIR.value,
+        cache=workdir / "store",
     )
     if channel and WORKER.value:
         serve(channel, plan, trainer, Run(WORKER.value))

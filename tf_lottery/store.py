@@ -4,6 +4,7 @@
     store/<hash>/checkpoint-<step>.npz, .json     one under way
     store/<hash>/damaged-...                      what failed its checksum
     store/<hash>/.lock                            held by the one that trains
+    store/images-<hash>.npz                       of `data.decoded`, no record
 
 A pair of files is one record: arrays, and a JSON file that holds numbers and
 the checksums of both. The JSON file is written last, so a record is there as

@@ -6,6 +6,7 @@ there, going on from a checkpoint if one was left.
 """
 
 import json
+import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,11 +40,13 @@ class Trainer:
         store: Where results and checkpoints go.
         strategy: On which devices to train.
         data_dir: As for `images.load`.
+        cache: Likewise.
     """
 
     store: Store
     strategy: tf.distribute.Strategy
     data_dir: str | None = None
+    cache: pathlib.Path | None = None
     _sources: dict[Images, Resident | Streamed] = field(default_factory=dict)
     _programs: dict[str, training.Programs] = field(default_factory=dict)
 
@@ -51,7 +54,7 @@ class Trainer:
         """Returns the images, opened at the first call."""
         if images not in self._sources:
             self._sources[images] = open_source(
-                images, self.strategy, self.data_dir
+                images, self.strategy, self.data_dir, self.cache
             )
         return self._sources[images]
 

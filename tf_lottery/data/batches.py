@@ -12,6 +12,7 @@ seed.
 """
 
 import functools
+import pathlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -161,15 +162,22 @@ def open_source(
     images: images_lib.Images,
     strategy: tf.distribute.Strategy,
     data_dir: str | None = None,
+    cache: pathlib.Path | None = None,
 ) -> Resident | Streamed:
     """Returns the images where a training can reach them.
+
+    Args:
+        images: Which images.
+        strategy: Whose devices hold them, if they are held in memory.
+        data_dir: As for `images.load`.
+        cache: Likewise.
 
     Raises:
         DataError: As for `images.load`.
     """
     if images.stream:
         return Streamed(images, data_dir)
-    return Resident(images_lib.load(images, data_dir), strategy)
+    return Resident(images_lib.load(images, data_dir, cache), strategy)
 
 
 def scale(images: Any) -> tf.Tensor:

@@ -10,7 +10,7 @@ another in one array:
 Scaling to [0, 1] happens in the training step, on the device.
 """
 
-import hashlib
+import functools
 import os
 import pathlib
 import urllib.error
@@ -23,7 +23,8 @@ import tensorflow as tf
 import tensorflow_datasets as tfds
 
 from tf_lottery import checks, seeds
-from tf_lottery.data import folders, mnist_5k
+from tf_lottery.data import decoded, folders, mnist_5k
+from tf_lottery.data.decoded import ImageArrays
 
 SPLITS = ("train", "validation", "test")
 
@@ -78,39 +79,31 @@ class Images:
         return size
 
 
-@dataclass(frozen=True, eq=False)
-class ImageArrays:
-    """An image set in memory; see the module's docstring for the layout."""
-
-    images: np.ndarray
-    labels: np.ndarray
-    sizes: dict[str, int]
-    classes: int
-
-    @property
-    def fingerprint(self) -> str:
-        """SHA-256 of all that training and evaluation see of the data."""
-        digest = hashlib.sha256()
-        for array in (self.images, self.labels):
-            digest.update(repr((array.shape, array.dtype.str)).encode())
-            digest.update(np.ascontiguousarray(array).data)
-        digest.update(repr((sorted(self.sizes.items()), self.classes)).encode())
-        return digest.hexdigest()
-
-
-def load(images: Images, data_dir: str | None = None) -> ImageArrays:
+def load(
+    images: Images,
+    data_dir: str | None = None,
+    cache: pathlib.Path | None = None,
+) -> ImageArrays:
     """Returns the images, downloading them first if that is possible.
 
     Args:
         images: What to load.
         data_dir: Where TFDS keeps its data; None is the variable
             TFDS_DATA_DIR, or else `~/tensorflow_datasets`.
+        cache: A folder where decoded sets are kept (`data.decoded`); None is
+            to decode them every time.
 
     Raises:
         DataError: The data set is not known, not there and not to be had, or
             no set of labelled images with the splits "train" and "test".
     """
     builder = prepared_builder(images.name, data_dir)
+    decode = functools.partial(_decode, images, builder)
+    return decoded.get(cache, images, builder, decode) if cache else decode()
+
+
+def _decode(images: Images, builder: tfds.core.DatasetBuilder) -> ImageArrays:
+    # What it gives is kept: raise decoded.FORMAT when that changes.
     image, label = {}, {}
     for split in ("train", "test"):
         try:
