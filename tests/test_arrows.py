@@ -34,7 +34,7 @@ RANKS = [
     ("evaluation", "devices"),
     ("steps",),
     ("training",),
-    ("baselines.job",),
+    ("baselines.job", "profiling"),
     ("baselines.peer",),
     ("trainer", "progress", "experiments.published"),
     ("experiments.plan", "workers"),

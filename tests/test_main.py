@@ -8,6 +8,7 @@ import pytest
 from absl import flags, logging
 from absl.testing import flagsaver
 from conftest import ROOT
+from tensorflow.tsl.profiler.protobuf import xplane_pb2
 
 import gin
 from tf_lottery import devices, main, pruning, records, runs, steps
@@ -267,6 +268,53 @@ def test_the_trainings_that_are_counted_are_those_that_are_run(
     assert "0 to do: about 0.0 minutes" in out
 
 
+def test_a_profile_of_some_steps(command, tmp_path):
+    bindings = ["ARMS = ('winning ticket',)"]
+    plain = tmp_path / "plain"
+    command(TICKETS, SMOKE, bindings=bindings, workdir=str(plain))
+    status, out, err = command(TICKETS, SMOKE, bindings=bindings, profile=True)
+    assert status == 0, err
+    folder = tmp_path / "runs" / only_run(plain).name
+    assert f"Profile: tensorboard --logdir={folder}/profile" in out
+
+    # One training of several, where it was warm, and an evaluation.
+    [trace] = folder.glob("profile/plugins/profile/*/*.xplane.pb")
+    space = xplane_pb2.XSpace.FromString(trace.read_bytes())
+    names = [
+        plane.event_metadata[event.metadata_id].name
+        for plane in space.planes
+        for line in plane.lines
+        for event in line.events
+    ]
+    assert names.count("program") == 3  # training, validation, test
+    assert any("MatMul" in name for name in names)
+    assert not any("compile" in name.lower() for name in names)
+
+    def measured(run):
+        records = runs.read_records(run)
+        return [r for r in records if r.metric != "seconds"]
+
+    assert measured(folder) == measured(only_run(plain))
+
+    # The second time, all is stored.
+    _, out, _ = command(TICKETS, SMOKE, bindings=bindings, profile=True)
+    assert "No profile: nothing was trained" in out
+    assert list(folder.glob("profile/plugins/profile/*/*.xplane.pb")) == [trace]
+
+
+def test_where_there_is_nothing_to_profile(command, tmp_path):
+    bindings = ["ARMS = ('init',)", "STEPS = 2"]
+    status, out, err = command(
+        SUPERMASK, SMOKE, bindings=bindings, profile=True
+    )
+    assert status == 0, err
+    assert "No profile: expected a training of two calls" in out
+    assert not (only_run(tmp_path) / "profile").exists()
+    status, _, err = command(SUPERMASK, SMOKE, profile=True, workers=2)
+    assert status == 2
+    assert "expected --workers=1 with --profile, received 2" in err
+
+
 @pytest.mark.slow  # each worker starts TensorFlow
 def test_workers_give_what_one_process_gives(command, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -460,7 +508,7 @@ def test_help_does_not_load_tensorflow():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    for flag in ("gin_file", "gin_bindings", "workdir", "dry_run"):
+    for flag in ("gin_file", "gin_bindings", "workdir", "dry_run", "profile"):
         assert f"--{flag}" in done.stdout.replace("[no]", "")
 
 

@@ -70,6 +70,12 @@ DRY_RUN = flags.DEFINE_bool(
     "Count the trainings, how many of them differ, how many are stored, and "
     "the minutes that the others will take; train nothing.",
 )
+PROFILE = flags.DEFINE_bool(
+    "profile",
+    False,
+    "Trace a short stretch of the first training with TensorFlow's profiler, "
+    "into the run's folder.",
+)
 WORKER = flags.DEFINE_string(
     "worker", None, "Used by --workers: the run's folder."
 )
@@ -87,6 +93,10 @@ def main(argv: list[str]) -> None:
         raise UserError(
             "expected --gin_file, such as --gin_file=gin/supermask.gin"
         )
+    if PROFILE.value and WORKERS.value > 1:
+        raise UserError(
+            f"expected --workers=1 with --profile, received {WORKERS.value}"
+        )
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     channel = None
     if WORKER.value:
@@ -101,7 +111,7 @@ def main(argv: list[str]) -> None:
     import tensorflow as tf
     from rich.console import Console
 
-    from tf_lottery import devices, execution
+    from tf_lottery import devices, execution, profiling
     from tf_lottery.runs import Run
     from tf_lottery.store import Store
     from tf_lottery.trainer import Trainer
@@ -123,8 +133,12 @@ def main(argv: list[str]) -> None:
         print_count(plan, trainer, console)
     else:
         run = execution.start(plan, trainer, config, environment(), workdir)
+        if PROFILE.value:
+            trainer.profile = profiling.Profile(run.folder / "profile")
         execute(plan, trainer, run, console)
         finish(run, console)
+        if trainer.profile:
+            print(trainer.profile.outcome())
 
 
 def execute(

@@ -8,6 +8,7 @@
         pictures/      arrays for figures, one file an arm, seed and round
         summary.csv    one line an arm, seed and round
         report.html, figures/
+        profile/       a trace of some steps, if --profile asked for it
         DONE           written when everything above is there
 
 Rows of `metrics.csv` are known by all their columns but the value, and those

@@ -19,6 +19,7 @@ from tf_lottery.baselines import peer
 from tf_lottery.baselines.tfmot_gradual import TfmotGradual
 from tf_lottery.data.batches import Resident, Streamed, open_source
 from tf_lottery.data.images import Images
+from tf_lottery.profiling import Profile
 from tf_lottery.pruning import Rates
 from tf_lottery.recipes import Recipe
 from tf_lottery.store import Checkpoint, Record, StorageError, Store
@@ -41,12 +42,14 @@ class Trainer:
         strategy: On which devices to train.
         data_dir: As for `images.load`.
         cache: Likewise.
+        profile: Watches the trainings that are run, if any.
     """
 
     store: Store
     strategy: tf.distribute.Strategy
     data_dir: str | None = None
     cache: pathlib.Path | None = None
+    profile: Profile | None = None
     _sources: dict[Images, Resident | Streamed] = field(default_factory=dict)
     _programs: dict[str, training.Programs] = field(default_factory=dict)
 
@@ -138,7 +141,9 @@ class Trainer:
                 strategy=self.strategy,
                 programs=self._compiled(recipe, seed),
                 checkpoint=checkpoint,
-                report=report,
+                report=(
+                    self.profile.watching(report) if self.profile else report
+                ),
             )
             return _record(result, recipe, ticket, seed)
 
