@@ -87,6 +87,29 @@ def test_of_equal_losses_the_first_stops():
     assert summary.summarize(rows)[0].stop_step == 0
 
 
+def test_test_images_that_waited_for_an_early_stop_give_the_same_line():
+    def rows(step, loss, accuracy):
+        numbers = {
+            ("validation", "loss"): loss,
+            ("validation", "accuracy"): accuracy,
+            ("test", "loss"): loss,
+            ("test", "accuracy"): accuracy,
+        }
+        return [
+            Record(0, "init", 0, step, *what, value)
+            for what, value in numbers.items()
+        ]
+
+    whole = [*rows(0, 2.0, 0.1), *rows(5, 0.5, 0.9), *rows(10, 0.6, 0.8)]
+    whole += rows(15, 0.7, 0.7)
+    fewer = [r for r in whole if r.split != "test" or r.step != 10]
+    [line] = summary.summarize(fewer)
+    assert (line.steps, line.stop_step) == (15, 5)
+    assert (line.test_accuracy_at_stop, line.test_accuracy) == (0.9, 0.7)
+    [under_way] = summary.summarize(fewer[:-4])
+    assert (under_way.steps, under_way.test_accuracy) == (10, 0.9)
+
+
 def test_a_run_that_just_started_has_gaps_and_no_error():
     [line] = summary.summarize(list(records(0, "init", [0.1]))[:4])
     assert line.stop_step == 0

@@ -94,6 +94,28 @@ def test_the_history_has_every_period(source):
     }
 
 
+def test_test_images_wait_for_an_early_stop(source):
+    """What early stopping and the last step are tested with is the same."""
+    r = recipe(steps=60, eval_every=2, optimizer=SGD)
+    everywhere = run(r, source)
+    fewer = run(dataclasses.replace(r, test_at_stop=True), source)
+    assert set(fewer.history) < set(everywhere.history)
+    assert not largest_difference(fewer.state, everywhere.state)
+    losses = [
+        (row.step, row.value)
+        for row in everywhere.history
+        if (row.split, row.metric) == ("validation", "loss")
+    ]
+    lowest = {
+        step
+        for i, (step, loss) in enumerate(losses)
+        if all(loss < other for _, other in losses[:i])
+    }
+    tested = {row.step for row in fewer.history if row.split == "test"}
+    assert tested == lowest | {60}
+    assert 1 < len(tested) < len(losses)
+
+
 @pytest.mark.parametrize("kernel_mask", [None, SUPERMASK])
 def test_a_step_is_the_one_of_keras(source, kernel_mask):
     """Plain Keras, given the same batches, ends with the same weights."""
@@ -293,6 +315,7 @@ def test_an_estimate_is_a_number_of_seconds(source):
         {"eval_every": 2.5},
         {"mask_samples": True},
         {"dtype_policy": "float8"},
+        {"test_at_stop": False},
         {"optimizer": {"class_name": "SDG", "config": {}}},
         {"optimizer": {"class_name": "SGD", "config": {"rate": 1}}},
         {"optimizer": "SGD"},

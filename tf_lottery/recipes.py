@@ -54,6 +54,10 @@ class Recipe:
             it sees the batches from that step on. None is 0.
         dtype_policy: "float32", or "mixed_bfloat16" where devices are faster
             at that.
+        test_at_stop: True tests only where early stopping may stop, which is
+            wherever the validation loss is lower than at all evaluations
+            before, and after the last step. None tests at every evaluation,
+            for curves; most of the time of evaluations goes there.
 
     Raises:
         InvalidValue: A field is of the wrong type or range.
@@ -69,6 +73,7 @@ class Recipe:
     mask_samples: int = 10
     dtype_policy: str = "float32"
     first_step: int | None = None
+    test_at_stop: bool | None = None
 
     def __post_init__(self) -> None:
         if not callable(self.model) or isinstance(self.model, type):
@@ -94,6 +99,12 @@ class Recipe:
                     "expected Recipe.first_step to be less than STEPS, "
                     f"{self.steps}, received {self.first_step}"
                 )
+        if self.test_at_stop not in (None, True):
+            # Not False: it would be another training's hash, for the same.
+            raise InvalidValue(
+                "expected TEST_AT_STOP to be True or None, received "
+                f"{self.test_at_stop!r}"
+            )
         self.new_optimizer()
 
     def new_model(

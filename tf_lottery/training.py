@@ -8,6 +8,8 @@ evaluates a split, and calls them in turn from Python:
         train for `eval_every` steps, at most 500 of them a call
                                                        (the other)
 
+Test images are left out where nobody asked for them (`test_at_stop`).
+
 Images live on the device and a batch is a row of indices, so nothing but
 those travels between calls. Which images a step sees and which masks it draws
 are functions of (seed, step), so a training that was interrupted goes on from
@@ -74,7 +76,8 @@ class Result(NamedTuple):
         state: Every variable at the end, by path.
         history: All evaluations in order: of "train" the mean loss and
             accuracy over the steps since the last evaluation, of "validation"
-            and "test" those of the whole split.
+            and "test" those of the whole split. The test images' are fewer if
+            the recipe has `test_at_stop`.
         seconds: What it took; the only part that is not reproducible.
     """
 
@@ -256,17 +259,23 @@ def train(
         place = _Place.from_meta(meta)
     spent = place.seconds
 
+    def measure(split: str) -> float:
+        loss, accuracy = programs.measure(split)
+        if not math.isfinite(loss):
+            raise diverged(recipe, seed, place.step)
+        place.log(split, loss, accuracy)
+        return loss
+
     while True:
         at_end = place.step == recipe.steps
         if place.step in (first, recipe.steps) or (
             place.step % recipe.eval_every == 0
         ):
             place.log_period()
-            for split in ("validation", "test"):
-                loss, accuracy = programs.measure(split)
-                if not math.isfinite(loss):
-                    raise diverged(recipe, seed, place.step)
-                place.log(split, loss, accuracy)
+            lowest = place.lowest_validation_loss()
+            may_stop = measure("validation") < lowest
+            if may_stop or at_end or not recipe.test_at_stop:
+                measure("test")
         if report:
             report(place.report(recipe.steps))
         if at_end:
@@ -301,9 +310,9 @@ def estimate(
     per_step = _seconds(lambda: programs.run(0, count)) / count
     todo = recipe.steps - (recipe.first_step or 0)
     evaluations = todo / recipe.eval_every + 2
-    per_evaluation = _seconds(
-        lambda: (programs.measure("validation"), programs.measure("test"))
-    )
+    # Where only early stops are tested, those are few.
+    splits = ("validation",) if recipe.test_at_stop else ("validation", "test")
+    per_evaluation = _seconds(lambda: [programs.measure(s) for s in splits])
     return todo * per_step + evaluations * per_evaluation
 
 
@@ -341,6 +350,15 @@ class _Place:
         self.period_steps += count
         self.period_loss += loss
         self.period_accuracy += accuracy
+
+    def lowest_validation_loss(self) -> float:
+        """Returns the lowest one so far; infinity if there is none."""
+        losses = (
+            row.value
+            for row in self.rows
+            if (row.split, row.metric) == ("validation", "loss")
+        )
+        return min(losses, default=math.inf)
 
     def log_period(self) -> None:
         n = self.period_steps

@@ -85,7 +85,7 @@ def _line(key: tuple[int, str, int], series: dict) -> Line:
         seed=seed,
         arm=arm,
         round=round_,
-        steps=max(test),
+        steps=max(losses),
         remaining=_last(series["all", "remaining"]),
         stop_step=stop,
         test_accuracy_at_stop=test.get(stop, math.nan),
