@@ -79,6 +79,15 @@ def test_runs_of_two_protocols_are_never_averaged(tmp_path, other):
     assert [len(f.seeds) for f in figures] == [1, 1]
 
 
+def test_runs_that_tested_at_early_stops_only_are_of_the_same_protocol(
+    tmp_path,
+):
+    write(tmp_path / "one", lines())
+    write(tmp_path / "two", lines(seeds=(1,)), recipe={"test_at_stop": True})
+    [figure], _ = merge(tmp_path)
+    assert figure.seeds == [0, 1]
+
+
 def test_ladders_that_agree_as_far_as_both_go_are_one(tmp_path):
     write(tmp_path / "one", lines(rounds=(0, 3, 7, 10)), rounds=(3, 7, 10))
     write(tmp_path / "two", lines(rounds=(0, 3, 7, 9)), rounds=(3, 7, 9))

@@ -56,9 +56,12 @@ class Run:
         """What two runs have in common that may be merged."""
         own = ("arms", "rules", "rounds")
         plan, experiment = self.plan, self.plan["experiment"]
+        recipe = dict(plan["recipe"])
+        # Of what is in a line it changes nothing.
+        recipe.pop("test_at_stop", None)
         return {
             "name": plan["name"],
-            "recipe": plan["recipe"],
+            "recipe": recipe,
             "experiment": {
                 k: experiment[k] for k in experiment if k not in own
             },
