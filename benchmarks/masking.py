@@ -7,7 +7,6 @@ masked by `mask_model`, 90 % of the weights pruned. The two take turns, and the
 median of the ratios of neighbours is printed.
 """
 
-import argparse
 import os
 import statistics
 import time
@@ -18,6 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 
+from benchmarks.measuring import finish, parser
 from tf_lottery import mask_model, prune_model
 
 STEPS = 4
@@ -48,19 +48,19 @@ def trainer(masked: bool, size: int) -> Callable[[], float]:
 
 def main() -> None:
     """Measures, and prints milliseconds a step and the ratio."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--size", type=int, default=96)
-    arguments = parser.parse_args()
-    plain, masked = (trainer(m, arguments.size) for m in (False, True))
+    options = parser(__doc__, rounds=9, size=96).parse_args()
+    plain, masked = (trainer(m, options.size) for m in (False, True))
     plain(), masked()  # compile
-    pairs = [(plain(), masked()) for _ in range(arguments.rounds)]
-    for name, seconds in zip(
-        ("plain", "masked"), zip(*pairs, strict=True), strict=True
-    ):
-        print(f"{name}, ms a step: {1000 * statistics.median(seconds):.1f}")
+    pairs = [(plain(), masked()) for _ in range(options.rounds)]
+    values = {
+        f"{name}, ms a step": 1000 * statistics.median(seconds)
+        for name, seconds in zip(
+            ("plain", "masked"), zip(*pairs, strict=True), strict=True
+        )
+    }
     ratios = [masked / plain for plain, masked in pairs]
-    print(f"masked over plain: {statistics.median(ratios):.3f}")
+    values["masked over plain"] = statistics.median(ratios)
+    finish(values, options.json)
 
 
 if __name__ == "__main__":

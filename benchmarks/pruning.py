@@ -11,19 +11,23 @@ Each takes its turn in every round. Memory is how much a process of its own
 grows by the two that do the same.
 """
 
-import argparse
 import concurrent.futures
-import importlib.util
 import math
 import multiprocessing
 import resource
 import statistics
 import sys
-import time
 from collections.abc import Callable
 
 import numpy as np
 
+from benchmarks.measuring import (
+    Values,
+    finish,
+    has_torch,
+    parser,
+    seconds,
+)
 from tf_lottery import criteria, pruning, seeds
 
 LAYERS = 4
@@ -38,43 +42,54 @@ Work = Callable[[Arrays], Callable[[], object]]
 
 def main() -> None:
     """Prints seconds and peak memory of each, and ratios to ours."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
+    arguments = parser(__doc__, rounds=3)
+    arguments.add_argument(
         "--weights",
         type=int,
-        help=f"of {LAYERS} layers, in place of ResNet50's 53",
+        nargs="+",
+        default=[0],
+        help=f"of {LAYERS} layers; 0 is ResNet50's 53",
     )
-    parser.add_argument("--rounds", type=int, default=3)
-    arguments = parser.parse_args()
-    shapes = resnet50()
-    if arguments.weights:
-        layer = (1, arguments.weights // LAYERS)
-        shapes = {f"layer{i}": layer for i in range(LAYERS)}
+    options = arguments.parse_args()
+    if not has_torch():
+        print("PyTorch is not installed: without it", file=sys.stderr)
+    values: Values = {}
+    for size in options.weights:
+        values |= measure(size, options.rounds)
+    finish(values, options.json)
+
+
+def measure(size: int, rounds: int) -> Values:
+    """Returns seconds, peak memory and ratios for so many weights.
+
+    Args:
+        size: Number of weights; 0 is ResNet50's kernels.
+        rounds: How often each takes its turn.
+    """
+    layer = (1, size // LAYERS)
+    shapes = {f"layer{i}": layer for i in range(LAYERS)} if size else resnet50()
     peers = dict(PEERS)
     if not has_torch():
         del peers["torch global_unstructured"]
-        print("PyTorch is not installed: without it", file=sys.stderr)
     # First of all: a new process starts with the peak of the one it comes from.
     peaks = {n: _peak(n, shapes) for n in peers if n != "numpy.argsort"}
     arrays = weights(shapes)
-    seconds: dict[str, list[float]] = {name: [] for name in peers}
-    for _ in range(arguments.rounds):
+    total = sum(w.nbytes for w in arrays.values())
+    count = f"{total // 4:,} weights"
+    values: Values = {}
+    turns: dict[str, list[float]] = {name: [] for name in peers}
+    for _ in range(rounds):
         for name, prepare in peers.items():
-            seconds[name].append(_seconds(prepare(arrays)))
-    medians = {name: statistics.median(s) for name, s in seconds.items()}
-    size = sum(w.nbytes for w in arrays.values())
-    print(f"weights: {size // 4:,}")
+            # Prepared anew: PyTorch would prune what it pruned once more.
+            turns[name].append(seconds(prepare(arrays)))
+    medians = {name: statistics.median(turn) for name, turn in turns.items()}
     for name, median in medians.items():
-        print(f"{name}, seconds: {median:.2f}")
+        values[f"{count}, {name}, seconds"] = median
         if name != "prune":
-            print(f"{name} over prune: {median / medians['prune']:.2f}")
+            values[f"{count}, {name} over prune"] = median / medians["prune"]
     for name, peak in peaks.items():
-        print(f"{name}, peak memory over the weights': {peak / size:.2f}")
-
-
-def has_torch() -> bool:
-    """Returns whether PyTorch is installed."""
-    return importlib.util.find_spec("torch") is not None
+        values[f"{count}, {name}, peak memory over the weights'"] = peak / total
+    return values
 
 
 def resnet50() -> dict[str, tuple[int, ...]]:
@@ -154,12 +169,6 @@ PEERS: dict[str, Work] = {
 
 def _generator(path: str) -> np.random.Generator:
     return seeds.generator(0, path)
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def _peak(name: str, shapes: dict[str, tuple[int, ...]]) -> int:

@@ -7,17 +7,16 @@ the arms of its gin file's size. The peer is a start of Python that imports
 TensorFlow, which the report does without.
 """
 
-import argparse
+import functools
 import itertools
 import json
 import pathlib
 import random
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 
+from benchmarks.measuring import finish, median_seconds, parser
 from tf_lottery import planes
 from tf_lottery.report import density, tables
 from tf_lottery.report.density import Bin
@@ -38,36 +37,32 @@ ROUNDS = range(25)
 
 def main() -> None:
     """Prints the seconds of each, and how many of ours one of the peer is."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--folders", type=int, default=200)
-    parser.add_argument("--repeats", type=int, default=5)
-    arguments = parser.parse_args()
+    options = parser(__doc__, folders=200, rounds=5).parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
         names = itertools.cycle(ARMS)
-        for i, name in zip(range(arguments.folders), names, strict=False):
+        for i, name in zip(range(options.folders), names, strict=False):
             make(folder / "runs" / f"{name}-{i:08d}", name, seed=i // len(ARMS))
         report = ["tf_lottery.report", "runs", "--out=report"]
         commands = {
-            f"report of {arguments.folders} folders": ["-m", *report],
+            f"report of {options.folders} folders": ["-m", *report],
             "import tensorflow": ["-c", "import tensorflow"],
         }
-        seconds: dict[str, list[float]] = {name: [] for name in commands}
-        for _ in range(arguments.repeats):
-            for name, words in commands.items():
-                start = time.perf_counter()
-                subprocess.run(
-                    [sys.executable, *words],
-                    cwd=folder,
-                    check=True,
-                    capture_output=True,
-                )
-                seconds[name].append(time.perf_counter() - start)
-    medians = {name: statistics.median(s) for name, s in seconds.items()}
-    for name, median in medians.items():
-        print(f"{name}, seconds: {median:.2f}")
+        work = {
+            name: functools.partial(
+                subprocess.run,
+                [sys.executable, *words],
+                cwd=folder,
+                check=True,
+                capture_output=True,
+            )
+            for name, words in commands.items()
+        }
+        medians = median_seconds(work, options.rounds)
+    values = {f"{name}, seconds": m for name, m in medians.items()}
     ours, peer = medians.values()
-    print(f"report over import tensorflow: {ours / peer:.2f}")
+    values["report over import tensorflow"] = ours / peer
+    finish(values, options.json)
 
 
 def make(folder: pathlib.Path, name: str, seed: int) -> None:

@@ -1,93 +1,78 @@
-"""Steps a second of our loop, as ratios against named peers.
+"""Steps: our loop against named peers and against the machine's limit.
 
     python -m benchmarks.steps
 
-Measures LeNet-300-100 (batch 60, Adam, fixed masks) and its supermask (batch
-250, SGD), each in our loop, in `keras.Model.fit` with the same layers and the
-same batches, and LeNet in our loop without masks. The candidates take turns,
-several rounds of them, and the medians are compared: what else the machine
-does meets all of them alike. No step is counted that compiles something.
+For each network of the papers (see `benchmarks.nets`), milliseconds a step of
+
+    our loop        with masks
+    no masks        the same loop without
+    model.fit       of Keras, the same layers with masks, batches in memory
+    PyTorch         eager, with masks, fused optimizer (if it is installed)
+    limit           the step's matrix products and optimizer update alone
+                    (`benchmarks.limit`)
+
+and of an evaluation of the validation and test images. The candidates of a
+network take turns, several rounds of them, and the medians are compared: what
+else the machine does meets all of them alike. No step is counted that
+compiles something. Of the time of a training, evaluations at the paper's
+cadence take the shares that are printed last: of both splits each time, and
+of the validation images only, as where test images wait for an early stop.
 """
 
 import argparse
-import functools
 import os
-import statistics
-import time
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import replace
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
+import numpy as np
 import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.limit import limit
+from benchmarks.measuring import (
+    Values,
+    Work,
+    finish,
+    has_torch,
+    median_seconds,
+    parser,
+)
+from benchmarks.nets import LENET, NETS, SUPERMASK, Net, Plain
 from tf_lottery import steps
 from tf_lottery.data.batches import Resident, open_source
-from tf_lottery.data.images import Images
-from tf_lottery.masks import BernoulliMask
-from tf_lottery.models.lenet import LeNet
+from tf_lottery.data.images import DataError, ImageArrays, Images
+from tf_lottery.evaluation import Evaluate, evaluator
 from tf_lottery.recipes import Recipe
 
-IMAGES = Images("mnist_5k")
-LENET = Recipe(images=IMAGES, batch_size=60)
-SUPERMASK = Recipe(
-    model=LeNet(use_bias=False),
-    images=IMAGES,
-    optimizer={
-        "class_name": "SGD",
-        "config": {"learning_rate": 100.0, "momentum": 0.9},
-    },
-    batch_size=250,
-    kernel_mask=functools.partial(BernoulliMask, rescale=True),
-)
-COUNT = steps.STEPS_PER_CALL
-
-Work = Callable[[], object]
-
-# What a ratio says, and whose time is divided by whose.
-RATIOS = (
-    ("LeNet, our loop over model.fit", "LeNet, model.fit", "LeNet, our loop"),
-    (
-        "LeNet, time with masks over time without",
-        "LeNet, our loop",
-        "LeNet, our loop without masks",
-    ),
-    (
-        "supermask, our loop over model.fit",
-        "supermask, model.fit",
-        "supermask, our loop",
-    ),
-)
+__all__ = ["LENET", "SUPERMASK", "our_loop"]
 
 
-class PlainLeNet(LeNet):
-    """LeNet of Keras' own layers, without masks."""
-
-    def __call__(self, input_shape, classes, kernel_mask, seed):  # noqa: D102
-        layers = [keras.Input(input_shape), keras.layers.Flatten()]
-        for units in self.hidden:
-            layers.append(keras.layers.Dense(units, activation="relu"))
-        layers.append(keras.layers.Dense(classes))
-        return keras.Sequential(layers)
-
-
-def our_loop(recipe: Recipe, source: Resident) -> Work:
-    """Returns what trains for COUNT steps in our loop."""
-    recipe = replace(recipe, eval_every=COUNT)
+def our_loop(recipe: Recipe, source: Resident, count: int) -> Work:
+    """Returns what trains for `count` steps in our loop."""
+    recipe = replace(recipe, eval_every=count)
     model = recipe.new_model(source.image_shape, source.classes, 0)
     optimizer = recipe.new_optimizer()
     optimizer.build(model.trainable_variables)
     strategy = tf.distribute.get_strategy()
     jit = steps.compiles_well(model, strategy)
     run = steps.runner(recipe, model, optimizer, source, strategy, jit, 0)
-    return lambda: run(0, COUNT)
+    return lambda: run(0, count)
 
 
-def keras_fit(recipe: Recipe, source: Resident) -> Work:
-    """Returns what trains for COUNT steps in `keras.Model.fit`.
+def evaluation(recipe: Recipe, source: Resident) -> Evaluate:
+    """Returns what evaluates a split."""
+    model = recipe.new_model(source.image_shape, source.classes, 0)
+    strategy = tf.distribute.get_strategy()
+    jit = steps.compiles_well(model, strategy)
+    return evaluator(model, source, strategy, jit, recipe.mask_samples)
+
+
+def keras_fit(recipe: Recipe, source: Resident, count: int) -> Work:
+    """Returns what trains for `count` steps in `keras.Model.fit`.
 
     The batches lie in memory, scaled, so that fit has nothing to read.
     """
@@ -97,7 +82,7 @@ def keras_fit(recipe: Recipe, source: Resident) -> Work:
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    rows = source.rows(0, recipe.batch_size, 0, COUNT)
+    rows = source.rows(0, recipe.batch_size, 0, count)
     images, labels = source.take(rows.ravel())
     images, labels = images.numpy(), labels.numpy()
     return lambda: model.fit(
@@ -109,46 +94,107 @@ def keras_fit(recipe: Recipe, source: Resident) -> Work:
     )
 
 
-def median_seconds(work: dict[str, Work], rounds: int) -> dict[str, float]:
-    """Returns the median seconds of each, taking turns."""
-    seconds: dict[str, list[float]] = {name: [] for name in work}
-    for do in work.values():
-        do()  # compiles
-    for _ in range(rounds):
-        for name, do in work.items():
-            began = time.perf_counter()
-            do()
-            seconds[name].append(time.perf_counter() - began)
-    return {name: statistics.median(s) for name, s in seconds.items()}
+def candidates(net: Net, source: Resident, count: int) -> dict[str, Work]:
+    """Returns all that is measured of a network, by name."""
+    recipe = net.recipe
+    plain = replace(recipe, model=Plain(recipe.model))
+    work = {
+        "our loop": our_loop(recipe, source, count),
+        "no masks": our_loop(plain, source, count),
+        "limit": limit(recipe, source, count),
+        "model.fit": keras_fit(recipe, source, count),
+    }
+    if has_torch():
+        from benchmarks.torch_steps import torch_loop
+
+        work["PyTorch"] = torch_loop(recipe, source, count)
+    evaluate = evaluation(recipe, source)
+    for split in ("validation", "test"):
+        work[split] = lambda split=split: evaluate(split)  # type: ignore[misc]
+    return work
+
+
+def measure(options: argparse.Namespace) -> Values:
+    """Returns milliseconds and ratios of each network."""
+    values: Values = {}
+    for name in options.nets:
+        net = NETS[name]
+        source = open_images(net.recipe.images, options.data_dir)
+        count = options.steps or net.steps
+        medians = median_seconds(candidates(net, source, count), options.rounds)
+        for what, seconds in medians.items():
+            each = 1 if what in ("validation", "test") else count
+            values[f"{name}, {what}, ms"] = 1000 * seconds / each
+        keras.backend.clear_session()
+    return {**values, **ratios(values)}
+
+
+def ratios(ms: Values) -> Values:
+    """Returns how our time compares, and what share of it evaluations take."""
+    found: Values = {}
+    for name, net in NETS.items():
+        ours = ms.get(f"{name}, our loop, ms")
+        if ours is None:
+            continue
+        for peer in ("model.fit", "PyTorch", "limit"):
+            if f"{name}, {peer}, ms" in ms:
+                ratio = ms[f"{name}, {peer}, ms"] / ours
+                found[f"{name}, our loop over {peer}"] = ratio
+        in_float32 = name.replace("bf16", "f32") + ", model.fit, ms"
+        if name.endswith("bf16") and in_float32 in ms:
+            ratio = ms[in_float32] / ours
+            found[f"{name}, our loop over model.fit in f32"] = ratio
+        masks = ours / ms[f"{name}, no masks, ms"]
+        found[f"{name}, time with masks over without"] = masks
+        period = net.recipe.eval_every * ours
+        validation = ms[f"{name}, validation, ms"]
+        both = validation + ms[f"{name}, test, ms"]
+        found[f"{name}, share of evaluation"] = both / (both + period)
+        found[f"{name}, share of evaluation, validation only"] = validation / (
+            validation + period
+        )
+    return found
+
+
+def open_images(images: Images, data_dir: str | None) -> Resident:
+    """Returns the images, or noise of their shape where they are not to be had.
+
+    How long a step takes does not depend on what is to be seen.
+    """
+    strategy = tf.distribute.get_strategy()
+    try:
+        source = open_source(images, strategy, data_dir)
+    except DataError:
+        rng = np.random.default_rng(0)
+        shape = (28, 28, 1) if images.name == "mnist" else (32, 32, 3)
+        sizes = {"train": 45_000, "validation": 5_000, "test": 10_000}
+        n = sum(sizes.values())
+        noise = rng.integers(0, 256, (n, *shape), np.uint8)
+        labels = rng.integers(0, 10, n).astype(np.int32)
+        source = Resident(ImageArrays(noise, labels, sizes, 10), strategy)
+    assert isinstance(source, Resident)
+    return source
+
+
+def show(values: Values, names: Iterable[str]) -> None:
+    """Prints a table of milliseconds a step, a network a row."""
+    columns = ("our loop", "no masks", "limit", "model.fit", "PyTorch")
+    table = Table("ms a step", *columns, box=None)
+    for name in names:
+        cells = [values.get(f"{name}, {column}, ms") for column in columns]
+        table.add_row(name, *("" if c is None else f"{c:.3g}" for c in cells))
+    Console().print(table)
 
 
 def main() -> None:
-    """Measures, and prints steps a second and ratios."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--data_dir", default="store/tfds")
-    arguments = parser.parse_args()
-    strategy = tf.distribute.get_strategy()
-    source = open_source(IMAGES, strategy, arguments.data_dir)
-    plain = replace(LENET, model=PlainLeNet())
-    medians = median_seconds(
-        {
-            "LeNet, our loop": our_loop(LENET, source),
-            "LeNet, model.fit": keras_fit(LENET, source),
-            "LeNet, our loop without masks": our_loop(plain, source),
-            "supermask, our loop": our_loop(SUPERMASK, source),
-            "supermask, model.fit": keras_fit(SUPERMASK, source),
-        },
-        arguments.rounds,
-    )
-    console = Console()
-    table = Table("what", "steps/s", box=None)
-    for name, seconds in medians.items():
-        table.add_row(name, f"{COUNT / seconds:,.0f}")
-    console.print(table)
-    for name, one, other in RATIOS:
-        ratio = medians[one] / medians[other]
-        console.print(f"{name}: {ratio:.2f}", highlight=False)
+    """Measures, and prints."""
+    arguments = parser(__doc__, rounds=5, steps=0)
+    arguments.add_argument("--data_dir")
+    arguments.add_argument("--nets", nargs="+", choices=NETS, default=[*NETS])
+    options = arguments.parse_args()
+    values = measure(options)
+    show(values, options.nets)
+    finish(values, options.json)
 
 
 if __name__ == "__main__":

@@ -15,25 +15,26 @@ import sys
 import tempfile
 import time
 
+from benchmarks.measuring import finish, parser
+
 
 def main() -> None:
     """Prints minutes and the ratio."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--steps", type=int, default=15_000)
-    parser.add_argument("--data", default="mnist")
-    parser.add_argument("--data_dir")
-    arguments = parser.parse_args()
-    seconds = {}
-    for workers in (1, arguments.workers):
+    arguments = parser(__doc__, workers=os.cpu_count() or 1, steps=15_000)
+    arguments.add_argument("--data", default="mnist")
+    arguments.add_argument("--data_dir")
+    options = arguments.parse_args()
+    values, seconds = {}, {}
+    for workers in (1, options.workers):
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
-            trainings = _run(workers, folder, arguments)
+            trainings = _run(workers, folder, options)
             seconds[workers] = time.perf_counter() - began
         hourly = 3600 * trainings / seconds[workers]
-        print(f"workers {workers}, trainings an hour: {hourly:.0f}")
-    one, several = seconds[1], seconds[arguments.workers]
-    print(f"{arguments.workers} workers over one: {one / several:.2f}")
+        values[f"workers {workers}, trainings an hour"] = hourly
+    one, several = seconds[1], seconds[options.workers]
+    values[f"{options.workers} workers over one"] = one / several
+    finish(values, options.json)
 
 
 def _run(workers: int, folder: str, arguments: argparse.Namespace) -> int:

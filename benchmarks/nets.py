@@ -1,0 +1,86 @@
+"""Nets: the networks of the papers, as the benchmarks train them."""
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from tf_lottery.conversion import strip_masks
+from tf_lottery.data.images import Images
+from tf_lottery.masks import BernoulliMask, KernelMask, fixed_mask
+from tf_lottery.models.conv import Conv
+from tf_lottery.models.lenet import LeNet
+from tf_lottery.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class Net:
+    """A network and how the papers train it.
+
+    Args:
+        recipe: With the paper's cadence of evaluations.
+        steps: In a turn of a benchmark.
+    """
+
+    recipe: Recipe
+    steps: int
+
+
+@dataclass(frozen=True)
+class Plain:
+    """An architecture without its masks.
+
+    Args:
+        model: With masks.
+    """
+
+    model: Callable[..., keras.Model]
+
+    def __call__(
+        self,
+        input_shape: tuple[int, ...],
+        classes: int,
+        kernel_mask: Callable[..., KernelMask],
+        seed: int,
+    ) -> keras.Model:
+        """Returns the network of Keras' own layers, which are trained."""
+        del kernel_mask  # a learned one would leave the kernels frozen
+        return strip_masks(self.model(input_shape, classes, fixed_mask, seed))
+
+
+def _adam(learning_rate: float) -> dict[str, Any]:
+    return {"class_name": "Adam", "config": {"learning_rate": learning_rate}}
+
+
+def _conv(blocks: int, rate: float, dtype_policy: str) -> Net:
+    recipe = Recipe(
+        model=Conv(blocks),
+        images=Images("cifar10"),
+        optimizer=_adam(rate),
+        dtype_policy=dtype_policy,
+    )
+    return Net(recipe, steps=8)
+
+
+LENET = Recipe(batch_size=60, optimizer=_adam(1.2e-3))
+SUPERMASK = Recipe(
+    model=LeNet(use_bias=False),
+    optimizer={
+        "class_name": "SGD",
+        "config": {"learning_rate": 100.0, "momentum": 0.9},
+    },
+    batch_size=250,
+    eval_every=4400,
+    kernel_mask=functools.partial(BernoulliMask, rescale=True),
+)
+NETS = {
+    "LeNet": Net(LENET, steps=500),
+    "supermask": Net(SUPERMASK, steps=200),
+    **{
+        f"Conv{2 * blocks} {short}": _conv(blocks, rate, policy)
+        for blocks, rate in ((1, 2e-4), (2, 3e-4), (3, 3e-4))
+        for short, policy in (("f32", "float32"), ("bf16", "mixed_bfloat16"))
+    },
+}

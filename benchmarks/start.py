@@ -1,0 +1,95 @@
+"""Start: seconds from the command until its first training, and its memory.
+
+    python -m benchmarks.start
+
+The main command trains LeNet for a single step, twice into the same folder's
+empty store: first with images to decode, then with decoded ones. Counted is
+until the first training is stored, two evaluations included. The peer is a
+start of Python that imports TensorFlow.
+"""
+
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from benchmarks.measuring import finish, parser
+
+MIB = 2**20 if sys.platform == "darwin" else 2**10
+"""What `ru_maxrss` counts, in a MiB."""
+
+
+class Cost(NamedTuple):
+    """What a process took."""
+
+    seconds: float
+    peak: float  # MiB
+
+
+def main() -> None:
+    """Prints seconds, MiB and the ratio to the peer."""
+    arguments = parser(__doc__, rounds=3)
+    arguments.add_argument("--data", default="mnist")
+    arguments.add_argument("--data_dir")
+    options = arguments.parse_args()
+    costs: dict[str, list[Cost]] = {}
+    for _ in range(options.rounds):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in ("images to decode", "images decoded"):
+                cost = first_training(options.data, options.data_dir, folder)
+                costs.setdefault(f"first step, {name}", []).append(cost)
+        cost = run([sys.executable, "-c", "import tensorflow"])
+        costs.setdefault("import tensorflow", []).append(cost)
+    values = {}
+    for name, several in costs.items():
+        values[f"{name}, seconds"] = statistics.median(
+            cost.seconds for cost in several
+        )
+        values[f"{name}, peak MiB"] = max(cost.peak for cost in several)
+    finish(values, options.json)
+
+
+def first_training(data: str, data_dir: str | None, folder: str) -> Cost:
+    """Returns what the command takes until its first training is stored."""
+    command = [
+        *(sys.executable, "-m", "tf_lottery.main"),
+        "--gin_file=gin/lottery_tickets.gin",
+        f"--gin_bindings=DATA = '{data}'",
+        "--gin_bindings=STEPS = 1",
+        "--gin_bindings=SEEDS = 1",
+        "--gin_bindings=ROUNDS = (1,)",
+        "--gin_bindings=ARMS = ('winning ticket',)",
+        f"--workdir={folder}",
+    ]
+    if data_dir:
+        command.append(f"--data_dir={data_dir}")
+    began = time.time()
+    cost = run(command)
+    store = pathlib.Path(folder, "store")
+    stored = [path.stat().st_mtime for path in store.glob("*/result.json")]
+    for path in store.glob("*/result.json"):
+        shutil.rmtree(path.parent)
+    return Cost(min(stored) - began, cost.peak)
+
+
+def run(command: Sequence[str]) -> Cost:
+    """Runs a command, and returns what it took."""
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, command)
+    return Cost(time.perf_counter() - began, usage.ru_maxrss / MIB)
+
+
+if __name__ == "__main__":
+    main()
