@@ -185,9 +185,13 @@ class _Writing(_Engine):
     ) -> Result:
         """Returns the result of `train(report, waiting)`, written down."""
 
+        written = 0
+
         def report(now: Report) -> None:
+            nonlocal written
             self.trained = True
-            self._write(seed, round, now.rows)
+            self._write(seed, round, now.rows[written:])
+            written = len(now.rows)
             self.watcher.show(round, now)
 
         def waiting() -> None:
