@@ -184,7 +184,6 @@ class _Writing(_Engine):
         round: int | None,
     ) -> Result:
         """Returns the result of `train(report, waiting)`, written down."""
-
         written = 0
 
         def report(now: Report) -> None:
