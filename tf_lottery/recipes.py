@@ -99,8 +99,8 @@ class Recipe:
                     "expected Recipe.first_step to be less than STEPS, "
                     f"{self.steps}, received {self.first_step}"
                 )
-        if self.test_at_stop not in (None, True):
-            # Not False: it would be another training's hash, for the same.
+        if self.test_at_stop is not None and self.test_at_stop is not True:
+            # Not False or 1: it would be another training's hash, for the same.
             raise InvalidValue(
                 "expected TEST_AT_STOP to be True or None, received "
                 f"{self.test_at_stop!r}"

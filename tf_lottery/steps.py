@@ -45,7 +45,9 @@ def runner(
     """
     variables = model.trainable_variables
     replicas = strategy.num_replicas_in_sync
-    folded = replicas == 1
+    # A mirrored strategy wants its own loop even on one device.
+    mirrored = isinstance(strategy, tf.distribute.MirroredStrategy)
+    folded = replicas == 1 and not mirrored
     update = _update(model, optimizer, folded)
 
     def learn(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

@@ -38,6 +38,7 @@ from tf_lottery.evaluation import (
     classification_losses,
     evaluator,
 )
+from tf_lottery.masks import FixedMask
 from tf_lottery.recipes import Recipe
 from tf_lottery.tickets import Arrays, Ticket
 from tf_lottery.variables import (
@@ -403,3 +404,9 @@ def _load(programs: Programs, arrays: Arrays) -> None:
     for i, variable in enumerate(programs.extras):
         variable.assign(state.pop(f"optimizer/{i}"))
     load_state(programs.model, state)
+    # Several replicas let an optimizer move raw kernels below their masks;
+    # one device, which may go on from there, reads them bare.
+    for layer in masked_layers(programs.model):
+        for kernel in layer.masked_kernels():
+            if isinstance(kernel.mask, FixedMask):
+                kernel.variable.assign(kernel.effective)

@@ -88,6 +88,8 @@ def _origin(chosen: Any, builder: tfds.core.DatasetBuilder) -> str | None:
     files = []
     # Links are followed: classes of an image folder may be some.
     for folder, _, names in os.walk(root, followlinks=True):
+        relative = os.path.relpath(folder, root)
+        files.append((relative, 0, 0))  # an empty one is a class, too
         for name in names:
             path = os.path.join(folder, name)
             try:
@@ -96,7 +98,7 @@ def _origin(chosen: Any, builder: tfds.core.DatasetBuilder) -> str | None:
                 continue
             relative = os.path.relpath(path, root)
             files.append((relative, status.st_size, status.st_mtime_ns))
-    if not files:
+    if not any(size for _, size, _ in files):
         return None
     splits = builder.info.splits
     return identity.digest(
