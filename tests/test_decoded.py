@@ -253,6 +253,29 @@ def test_a_changed_image_folder_is_decoded_again(
     assert not warnings(caplog)
 
 
+def test_an_empty_class_of_another_name_makes_other_labels(cache, tmp_path):
+    write_folder(tmp_path, [(8, 6, 1)])
+    for split in ("train", "test"):
+        (tmp_path / "animals" / split / "aaa").mkdir()
+    chosen = images.Images("animals", validation=1)
+    before = images.load(chosen, str(tmp_path), cache).labels
+    for split in ("train", "test"):
+        folder = tmp_path / "animals" / split / "aaa"
+        folder.rename(folder.with_name("zzz"))
+    after = images.load(chosen, str(tmp_path), cache).labels
+    assert set(before) == {1, 2}
+    assert set(after) == {0, 1}
+
+
+def test_a_link_back_ends_the_search_for_files(cache, tmp_path):
+    write_folder(tmp_path, [(8, 6, 1)])
+    root = tmp_path / "animals"
+    for name in ("back", "and_back"):
+        (root / "train/cat" / name).symlink_to(root)
+    origin = decoded._origin("", images.prepared_builder("animals", tmp_path))
+    assert origin
+
+
 def test_a_place_whose_files_are_not_seen_is_not_kept(
     cache, data_dir, digits, monkeypatch
 ):

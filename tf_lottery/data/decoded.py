@@ -87,8 +87,10 @@ def _origin(chosen: Any, builder: tfds.core.DatasetBuilder) -> str | None:
     root = os.fspath(builder.data_dir)
     files = []
     # Links are followed: classes of an image folder may be some.
-    for folder, _, names in os.walk(root, followlinks=True):
+    for folder, folders, names in os.walk(root, followlinks=True):
         relative = os.path.relpath(folder, root)
+        if os.sep in relative:  # train/<class>: no image lies below
+            folders.clear()
         files.append((relative, 0, 0))  # an empty one is a class, too
         for name in names:
             path = os.path.join(folder, name)
