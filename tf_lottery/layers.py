@@ -68,9 +68,17 @@ class MaskedKernel(NamedTuple):
 _held = threading.local()
 
 
+def is_held(mask: KernelMask) -> bool:
+    """Returns whether holding pruned weights still does all a mask does.
+
+    Not of a subclass, which may do something else.
+    """
+    return type(mask) is FixedMask
+
+
 @contextmanager
 def bare_kernels() -> Iterator[None]:
-    """Has layers read kernels past their fixed masks for a `with` block.
+    """Has layers read kernels past masks that are held for a `with` block.
 
     For a training that holds pruned weights at their values by itself: what
     the masks would select is then what the variables hold already.
@@ -115,7 +123,7 @@ def masked_kernel(name: str) -> Any:
         # does not autocast, would read the variable in its own.
         kernel = getattr(layer, f"_{name}").value
         mask = getattr(layer, f"{name}_mask")
-        if getattr(_held, "bare", False) and isinstance(mask, FixedMask):
+        if getattr(_held, "bare", False) and is_held(mask):
             return kernel
         return mask(kernel)
 

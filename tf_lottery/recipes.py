@@ -57,7 +57,8 @@ class Recipe:
         test_at_stop: True tests only where early stopping may stop, which is
             wherever the validation loss is lower than at all evaluations
             before, and after the last step. None tests at every evaluation,
-            for curves; most of the time of evaluations goes there.
+            for curves; most of the time of evaluations goes there. Peers
+            always do.
 
     Raises:
         InvalidValue: A field is of the wrong type or range.

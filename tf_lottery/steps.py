@@ -16,8 +16,7 @@ import tensorflow as tf
 
 from tf_lottery.data.batches import Resident, Streamed, scale
 from tf_lottery.evaluation import classification_losses, hits
-from tf_lottery.layers import bare_kernels
-from tf_lottery.masks import FixedMask
+from tf_lottery.layers import bare_kernels, is_held
 from tf_lottery.recipes import Recipe
 from tf_lottery.variables import all_layers, masked_kernels
 
@@ -88,24 +87,25 @@ def _update(
     if not folded:
         return lambda gradients: optimizer.apply(gradients, variables)
     masks = {
-        id(kernel.variable): kernel.mask
+        id(kernel.variable): kernel.mask.value
         for kernel in masked_kernels(model).values()
-        if isinstance(kernel.mask, FixedMask)
+        if is_held(kernel.mask)
     }
-    fixed = [masks.get(id(variable)) for variable in variables]
 
     @tf.function(jit_compile=True)
     def update(gradients: Gradients) -> None:
-        kept = [None if m is None else m.value.value for m in fixed]
-        before = [tf.convert_to_tensor(v.value) for v in variables]
-        masked = [
-            g if g is None or k is None else tf.where(k, g, tf.zeros_like(g))
-            for g, k in zip(gradients, kept, strict=True)
-        ]
+        masked, held = [], []
+        for variable, gradient in zip(variables, gradients, strict=True):
+            if id(variable) in masks:
+                kept = masks[id(variable)].value
+                before = tf.convert_to_tensor(variable.value)
+                held.append((variable, kept, before))
+                if gradient is not None:
+                    gradient = tf.where(kept, gradient, tf.zeros_like(gradient))
+            masked.append(gradient)
         optimizer.apply(masked, variables)
-        for v, k, old in zip(variables, kept, before, strict=True):
-            if k is not None:
-                v.assign(tf.where(k, v.value, old))
+        for variable, kept, before in held:
+            variable.assign(tf.where(kept, variable.value, before))
 
     return update
 

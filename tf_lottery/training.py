@@ -38,10 +38,10 @@ from tf_lottery.evaluation import (
     classification_losses,
     evaluator,
 )
-from tf_lottery.masks import FixedMask
 from tf_lottery.recipes import Recipe
 from tf_lottery.tickets import Arrays, Ticket
 from tf_lottery.variables import (
+    as_ticket,
     extras,
     load_state,
     masked_layers,
@@ -260,12 +260,11 @@ def train(
         place = _Place.from_meta(meta)
     spent = place.seconds
 
-    def measure(split: str) -> float:
+    def measure(split: str) -> None:
         loss, accuracy = programs.measure(split)
         if not math.isfinite(loss):
             raise diverged(recipe, seed, place.step)
         place.log(split, loss, accuracy)
-        return loss
 
     while True:
         at_end = place.step == recipe.steps
@@ -273,9 +272,8 @@ def train(
             place.step % recipe.eval_every == 0
         ):
             place.log_period()
-            lowest = place.lowest_validation_loss()
-            may_stop = measure("validation") < lowest
-            if may_stop or at_end or not recipe.test_at_stop:
+            measure("validation")
+            if not recipe.test_at_stop or at_end or place.may_stop():
                 measure("test")
         if report:
             report(place.report(recipe.steps))
@@ -352,14 +350,14 @@ class _Place:
         self.period_loss += loss
         self.period_accuracy += accuracy
 
-    def lowest_validation_loss(self) -> float:
-        """Returns the lowest one so far; infinity if there is none."""
-        losses = (
+    def may_stop(self) -> bool:
+        """Returns whether the last validation loss is the lowest so far."""
+        *before, last = [
             row.value
             for row in self.rows
             if (row.split, row.metric) == ("validation", "loss")
-        )
-        return min(losses, default=math.inf)
+        ]
+        return last < min(before, default=math.inf)
 
     def log_period(self) -> None:
         n = self.period_steps
@@ -403,10 +401,8 @@ def _load(programs: Programs, arrays: Arrays) -> None:
     state = dict(arrays)
     for i, variable in enumerate(programs.extras):
         variable.assign(state.pop(f"optimizer/{i}"))
-    load_state(programs.model, state)
-    # Several replicas let an optimizer move raw kernels below their masks;
-    # one device, which may go on from there, reads them bare.
-    for layer in masked_layers(programs.model):
-        for kernel in layer.masked_kernels():
-            if isinstance(kernel.mask, FixedMask):
-                kernel.variable.assign(kernel.effective)
+    # Of a ticket, kernels hold the values of pruned weights: on several
+    # replicas an optimizer moves them below their masks, and one device, which
+    # may go on from there, reads them bare.
+    ticket = as_ticket(programs.model, state)
+    load_state(programs.model, ticket.arrays())

@@ -181,9 +181,14 @@ def read_state(model: keras.Model) -> dict[str, np.ndarray]:
 
 def read_ticket(model: keras.Model) -> Ticket:
     """Returns the model's present state as the start of a training."""
-    state = read_state(model)
-    weights = {path: state.pop(path) for path in masked_kernels(model)}
-    return Ticket(weights=weights, state=state)
+    return as_ticket(model, read_state(model))
+
+
+def as_ticket(model: keras.Model, state: Arrays) -> Ticket:
+    """Returns a state of the model, as `read_state` gives it, as a ticket."""
+    others = dict(state)
+    weights = {path: others.pop(path) for path in masked_kernels(model)}
+    return Ticket(weights=weights, state=others)
 
 
 def load_state(model: keras.Model, state: Arrays) -> None:

@@ -35,8 +35,9 @@ class Line(NamedTuple):
             only what it is in the end counts: steps at which it had more
             weights are left out.
         test_accuracy_at_stop: Test accuracy then, a fraction.
-        test_accuracy: At the last evaluation.
-        validation_accuracy: Likewise.
+        test_accuracy: At the last evaluation with test images: of a training
+            under way, perhaps not the last one.
+        validation_accuracy: At the last evaluation.
         train_accuracy: Mean over the steps of the last period. NaN before.
         seconds: What the training took. NaN while it is under way.
     """
