@@ -17,16 +17,18 @@ import sys
 import tempfile
 
 PARTS = {
-    "steps": ["--data_dir"],
-    "shares": ["--data_dir"],
-    "workers": ["--data_dir"],
-    "start": ["--data_dir"],
+    "steps": [],
+    "shares": [],
+    "workers": [],
+    "start": [],
     "pruning": ["--weights", "0", "1000000", "20000000", "100000000"],
     "storing": [],
     "report": [],
     "masking": [],
 }
-"""What each part is called with; the folder of data sets is filled in."""
+"""What each part is called with."""
+WITH_IMAGES = ("steps", "shares", "workers", "start")
+"""Those that are told where data sets are, too."""
 
 
 def main() -> int:
@@ -65,10 +67,8 @@ def main() -> int:
 
 
 def _arguments(part: str, data_dir: str | None) -> list[str]:
-    words = PARTS[part]
-    if words == ["--data_dir"]:
-        return [f"--data_dir={data_dir}"] if data_dir else []
-    return words
+    images = data_dir and part in WITH_IMAGES
+    return PARTS[part] + ([f"--data_dir={data_dir}"] if images else [])
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import importlib.util
 import json
 import pathlib
 import statistics
+import sys
 import time
 from collections.abc import Callable, Mapping
 
@@ -37,6 +38,26 @@ def parser(description: str, **defaults: int) -> argparse.ArgumentParser:
     for name, default in defaults.items():
         made.add_argument(f"--{name}", type=int, default=default)
     return made
+
+
+def winning_tickets(
+    folder: str, data_dir: str | None, **macros: object
+) -> list[str]:
+    """Returns the main command for winning tickets of LeNet.
+
+    Args:
+        folder: Where it writes.
+        data_dir: Where data sets are; None is by default.
+        **macros: Of its gin file.
+    """
+    command = [
+        *(sys.executable, "-m", "tf_lottery.main"),
+        "--gin_file=gin/lottery_tickets.gin",
+        "--gin_bindings=ARMS = ('winning ticket',)",
+        *(f"--gin_bindings={name} = {macros[name]!r}" for name in macros),
+        f"--workdir={folder}",
+    ]
+    return command + ([f"--data_dir={data_dir}"] if data_dir else [])
 
 
 def seconds(do: Work) -> float:

@@ -9,7 +9,7 @@ import keras
 
 from tf_lottery.conversion import strip_masks
 from tf_lottery.data.images import Images
-from tf_lottery.masks import BernoulliMask, KernelMask, fixed_mask
+from tf_lottery.masks import BernoulliMask
 from tf_lottery.models.conv import Conv
 from tf_lottery.models.lenet import LeNet
 from tf_lottery.recipes import Recipe
@@ -38,16 +38,9 @@ class Plain:
 
     model: Callable[..., keras.Model]
 
-    def __call__(
-        self,
-        input_shape: tuple[int, ...],
-        classes: int,
-        kernel_mask: Callable[..., KernelMask],
-        seed: int,
-    ) -> keras.Model:
-        """Returns the network of Keras' own layers, which are trained."""
-        del kernel_mask  # a learned one would leave the kernels frozen
-        return strip_masks(self.model(input_shape, classes, fixed_mask, seed))
+    def __call__(self, *args: Any) -> keras.Model:
+        """Returns the network of Keras' own layers."""
+        return strip_masks(self.model(*args))
 
 
 def _adam(learning_rate: float) -> dict[str, Any]:

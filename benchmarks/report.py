@@ -36,7 +36,7 @@ ROUNDS = range(25)
 
 
 def main() -> None:
-    """Prints the seconds of each, and how many of ours one of the peer is."""
+    """Prints the seconds of each, and that of the report over the peer's."""
     options = parser(__doc__, folders=200, rounds=5).parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)

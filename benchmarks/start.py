@@ -19,7 +19,7 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from benchmarks.measuring import finish, parser
+from benchmarks.measuring import finish, parser, winning_tickets
 
 MIB = 2**20 if sys.platform == "darwin" else 2**10
 """What `ru_maxrss` counts, in a MiB."""
@@ -33,7 +33,7 @@ class Cost(NamedTuple):
 
 
 def main() -> None:
-    """Prints seconds, MiB and the ratio to the peer."""
+    """Prints seconds and MiB of each."""
     arguments = parser(__doc__, rounds=3)
     arguments.add_argument("--data", default="mnist")
     arguments.add_argument("--data_dir")
@@ -57,18 +57,9 @@ def main() -> None:
 
 def first_training(data: str, data_dir: str | None, folder: str) -> Cost:
     """Returns what the command takes until its first training is stored."""
-    command = [
-        *(sys.executable, "-m", "tf_lottery.main"),
-        "--gin_file=gin/lottery_tickets.gin",
-        f"--gin_bindings=DATA = '{data}'",
-        "--gin_bindings=STEPS = 1",
-        "--gin_bindings=SEEDS = 1",
-        "--gin_bindings=ROUNDS = (1,)",
-        "--gin_bindings=ARMS = ('winning ticket',)",
-        f"--workdir={folder}",
-    ]
-    if data_dir:
-        command.append(f"--data_dir={data_dir}")
+    command = winning_tickets(
+        folder, data_dir, DATA=data, STEPS=1, SEEDS=1, ROUNDS=(1,)
+    )
     began = time.time()
     cost = run(command)
     store = pathlib.Path(folder, "store")

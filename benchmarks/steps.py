@@ -1,4 +1,4 @@
-"""Steps: our loop against named peers and against the machine's limit.
+"""Steps: our loop against named peers and against the compiler's limit.
 
     python -m benchmarks.steps
 
@@ -41,14 +41,13 @@ from benchmarks.measuring import (
     median_seconds,
     parser,
 )
-from benchmarks.nets import LENET, NETS, SUPERMASK, Net, Plain
+from benchmarks.nets import NETS, Net, Plain
 from tf_lottery import steps
 from tf_lottery.data.batches import Resident, open_source
 from tf_lottery.data.images import DataError, ImageArrays, Images
 from tf_lottery.evaluation import Evaluate, evaluator
+from tf_lottery.masks import fixed_mask
 from tf_lottery.recipes import Recipe
-
-__all__ = ["LENET", "SUPERMASK", "our_loop"]
 
 
 def our_loop(recipe: Recipe, source: Resident, count: int) -> Work:
@@ -97,7 +96,8 @@ def keras_fit(recipe: Recipe, source: Resident, count: int) -> Work:
 def candidates(net: Net, source: Resident, count: int) -> dict[str, Work]:
     """Returns all that is measured of a network, by name."""
     recipe = net.recipe
-    plain = replace(recipe, model=Plain(recipe.model))
+    # Fixed ones are taken off: learned masks would leave the kernels frozen.
+    plain = replace(recipe, model=Plain(recipe.model), kernel_mask=fixed_mask)
     work = {
         "our loop": our_loop(recipe, source, count),
         "no masks": our_loop(plain, source, count),

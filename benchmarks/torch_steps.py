@@ -23,7 +23,7 @@ def torch_loop(recipe: Recipe, source: Resident, count: int) -> Work:
     # The shapes are those of the recipe's network.
     model = recipe.new_model(source.image_shape, source.classes, 0)
     mask = recipe.kernel_mask(seed=0)
-    net = Net([layer for layer in model.layers], mask)
+    net = Net(list(model.layers), mask)
     net = net.to(memory_format=torch.channels_last)
     images, labels = source.arrays()
     x = torch.from_numpy(np.moveaxis(images, -1, 1))  # bytes, channels last

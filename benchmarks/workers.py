@@ -11,15 +11,14 @@ import argparse
 import os
 import pathlib
 import subprocess
-import sys
 import tempfile
 import time
 
-from benchmarks.measuring import finish, parser
+from benchmarks.measuring import finish, parser, winning_tickets
 
 
 def main() -> None:
-    """Prints minutes and the ratio."""
+    """Prints trainings an hour, and the ratio."""
     arguments = parser(__doc__, workers=os.cpu_count() or 1, steps=15_000)
     arguments.add_argument("--data", default="mnist")
     arguments.add_argument("--data_dir")
@@ -39,20 +38,16 @@ def main() -> None:
 
 def _run(workers: int, folder: str, arguments: argparse.Namespace) -> int:
     """Runs the experiment, and returns how many trainings it took."""
-    command = [
-        *(sys.executable, "-m", "tf_lottery.main"),
-        "--gin_file=gin/lottery_tickets.gin",
-        "--gin_file=gin/short.gin",
-        f"--gin_bindings=DATA = '{arguments.data}'",
-        f"--gin_bindings=STEPS = {arguments.steps}",
-        "--gin_bindings=SEEDS = 2",
-        "--gin_bindings=ROUNDS = (3, 7, 10)",
-        "--gin_bindings=ARMS = ('winning ticket',)",
-        f"--workdir={folder}",
-        f"--workers={workers}",
-    ]
-    if arguments.data_dir:
-        command.append(f"--data_dir={arguments.data_dir}")
+    command = winning_tickets(
+        folder,
+        arguments.data_dir,
+        DATA=arguments.data,
+        STEPS=arguments.steps,
+        EVAL_EVERY=250,  # as gin/short.gin
+        SEEDS=2,
+        ROUNDS=(3, 7, 10),
+    )
+    command.append(f"--workers={workers}")
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return len(list(pathlib.Path(folder, "store").glob("*/result.json")))
 

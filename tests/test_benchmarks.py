@@ -10,7 +10,6 @@ import tensorflow as tf
 from benchmarks import __main__ as everything
 from benchmarks import limit as limits
 from benchmarks import (
-    measuring,
     pruning,
     report,
     shares,
@@ -27,8 +26,6 @@ from tf_lottery.variables import masked_layers
 
 @pytest.mark.parametrize("name", ["LeNet", "supermask"])
 def test_the_benchmark_of_steps(monkeypatch, capsys, tmp_path, name):
-    if not measuring.has_torch():
-        monkeypatch.setattr(steps, "has_torch", lambda: False)
     # Images that are not to be had: noise of their shape.
     monkeypatch.setattr(steps, "open_source", not_to_be_had)
     file = tmp_path / "values.json"
