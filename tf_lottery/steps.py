@@ -44,9 +44,10 @@ def runner(
     """
     variables = model.trainable_variables
     replicas = strategy.num_replicas_in_sync
-    # A mirrored strategy wants its own loop even on one device.
-    mirrored = isinstance(strategy, tf.distribute.MirroredStrategy)
-    folded = replicas == 1 and not mirrored
+    # TensorFlow's own device: any other strategy, of one replica too, wants to
+    # apply the optimizer in its own loop.
+    with strategy.scope():
+        folded = not tf.distribute.has_strategy()
     update = _update(model, optimizer, folded)
 
     def learn(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
@@ -81,7 +82,8 @@ def _update(
     pruned weights have no gradient, and stay as they are whatever the optimizer
     does to weights without one (weight decay). XLA makes that and each formula
     of the optimizer one pass over a kernel, also where it does not compile the
-    rest of a step. Around several replicas it cannot be used.
+    rest of a step. Within another strategy than TensorFlow's default one it
+    cannot be used.
     """
     variables = model.trainable_variables
     if not folded:
