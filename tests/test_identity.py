@@ -61,8 +61,23 @@ def test_code_outside_the_package_is_part_of_the_digest(tmp_path, monkeypatch):
         digests.append(canonical["source"])
     assert digests[0] == digests[2] != digests[1]
     assert identity.canonical(BernoulliMask) == {
-        "name": "tf_lottery.masks.BernoulliMask"
+        "name": "tf_lottery>masks.BernoulliMask"
     }
+
+
+def test_fixed_names_are_of_what_is_there_and_of_one_module_each():
+    for place in identity.NAMES:
+        try:
+            importlib.import_module(place)
+        except ModuleNotFoundError:
+            module, _, name = place.rpartition(".")
+            assert hasattr(importlib.import_module(module), name), place
+    assert len({*identity.NAMES.values()}) == len(identity.NAMES)
+
+
+def test_a_module_of_ours_without_a_fixed_name_has_no_identity():
+    with pytest.raises(TypeError, match=r"identity\.digest to have a fixed"):
+        identity.canonical(identity.digest)
 
 
 def test_order_of_keys_and_memory_layout_do_not_matter():

@@ -112,10 +112,10 @@ def test_it_names_what_the_criterion_names():
 def test_its_identity_is_what_it_was_made_of():
     canonical = identity.canonical(n_of_m(1, 2, criteria.large_init))
     assert canonical == {
-        "call": "tf_lottery.criteria._n_of_m",
+        "call": "tf_lottery>criteria._n_of_m",
         "n": 1,
         "m": 2,
-        "criterion": {"name": "tf_lottery.criteria.large_init"},
+        "criterion": {"name": "tf_lottery>criteria.large_init"},
     }
     again = pickle.loads(pickle.dumps(n_of_m(2, 4)))
     assert identity.digest(again) == identity.digest(n_of_m())
@@ -175,6 +175,6 @@ one/criteria.n_of_m.criterion = @criteria.movement
     rules = [plan.experiment.rule(arm) for arm in ("2:4", "1:4")]
     found = [identity.canonical(rule.criterion) for rule in rules]
     assert [(c["n"], c["m"]) for c in found] == [(2, 4), (1, 4)]
-    assert found[1]["criterion"] == {"name": "tf_lottery.criteria.movement"}
+    assert found[1]["criterion"] == {"name": "tf_lottery>criteria.movement"}
     w = np.arange(8.0).reshape(4, 2)
     assert rules[1].criterion(-w, w).sum() == 2

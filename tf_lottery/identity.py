@@ -3,10 +3,13 @@
 Values are written out in one canonical form, and the form is hashed: equal
 values have equal hashes in every process, on every machine. Functions and
 classes stand for themselves by name, dataclasses by name and fields, arrays
-by their contents. Of code outside this package, the text of its module goes
-in, too: it has no version that says when it came to mean something else. A
-field that is None is left out: a new option that is off by absence moves no
-hash.
+by their contents. A field that is None is left out: a new option that is off
+by absence moves no hash.
+
+What this package defines has a fixed name, `NAMES`, in which no folder
+occurs: a file that moves moves no hash, so nothing is trained again for it.
+Code outside this package is named by its module, and the text of the module
+goes in, too: it has no version that says when it came to mean something else.
 
 >>> digest({"rate": 0.2, "rounds": 3}) == digest({"rounds": 3, "rate": 0.2})
 True
@@ -24,6 +27,26 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+NAMES = {
+    "tf_lottery.actions": "actions",
+    "tf_lottery.baselines.tfmot_gradual": "tfmot",
+    "tf_lottery.criteria": "criteria",
+    "tf_lottery.data.images": "images",
+    "tf_lottery.experiments.lottery": "lottery",
+    "tf_lottery.experiments.plan": "plan",
+    "tf_lottery.experiments.published": "published",
+    "tf_lottery.experiments.supermask": "supermask",
+    "tf_lottery.masks": "masks",
+    "tf_lottery.models.conv": "conv",
+    "tf_lottery.models.lenet": "lenet",
+    "tf_lottery.recipes": "recipes",
+    "tf_lottery.tickets": "tickets",
+}
+"""From a module of this package to the first part of the names of what it
+defines: `tf_lottery>criteria.large_final`. Whoever moves a module, or a single
+function (an entry of its own: module, dot and name), changes the key and never
+the value. A value that changes makes every stored result another's."""
 
 
 def digest(value: Any) -> str:
@@ -80,8 +103,7 @@ def canonical(value: Any) -> Any:
 def _source(function: Any) -> dict[str, str]:
     """Returns the hash of the module's text, of code outside this package."""
     module = sys.modules.get(function.__module__)
-    own = __name__.partition(".")[0]
-    if module is None or function.__module__.partition(".")[0] == own:
+    if module is None or _is_own(function):
         return {}
     try:
         text = inspect.getsource(module)
@@ -97,4 +119,19 @@ def _name(function: Any) -> str:
             "expected a function or class that a module defines by name, so "
             f"that it means the same in every process, received {function!r}"
         )
-    return f"{function.__module__}.{name}"
+    where = f"{function.__module__}.{name}"
+    if not _is_own(function):
+        return where
+    fixed = NAMES.get(where) or NAMES.get(function.__module__)
+    if fixed is None:
+        raise TypeError(
+            f"expected the module of {where} to have a fixed name in "
+            "tf_lottery's identity.NAMES, so that results outlive a move of "
+            "the file, received none"
+        )
+    return f"tf_lottery>{fixed}.{name}"
+
+
+def _is_own(function: Any) -> bool:
+    own = __name__.partition(".")[0]
+    return bool(function.__module__.partition(".")[0] == own)

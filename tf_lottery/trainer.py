@@ -25,7 +25,7 @@ from tf_lottery.recipes import Recipe
 from tf_lottery.store import Checkpoint, Record, StorageError, Store
 from tf_lottery.tickets import Arrays, Ticket
 
-FORMAT = 2
+FORMAT = 3
 """Part of every hash; raised when the same recipe comes to mean something
 else, so that results from before are not taken for it."""
 

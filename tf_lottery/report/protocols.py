@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 from tf_lottery.protocol import deviations
 
 NETWORKS: dict[str, dict[str, Any]] = {
-    "LeNet": {"call": "tf_lottery.models.lenet.LeNet", "hidden": [300, 100]},
-    "Conv-2": {"call": "tf_lottery.models.conv.Conv", "blocks": 1},
-    "Conv-4": {"call": "tf_lottery.models.conv.Conv", "blocks": 2},
-    "Conv-6": {"call": "tf_lottery.models.conv.Conv", "blocks": 3},
+    "LeNet": {"call": "tf_lottery>lenet.LeNet", "hidden": [300, 100]},
+    "Conv-2": {"call": "tf_lottery>conv.Conv", "blocks": 1},
+    "Conv-4": {"call": "tf_lottery>conv.Conv", "blocks": 2},
+    "Conv-6": {"call": "tf_lottery>conv.Conv", "blocks": 3},
 }
 """Fields of a recipe's model, in canonical form."""
 
