@@ -10,9 +10,9 @@ import keras
 import tensorflow as tf
 
 from benchmarks.measuring import Work
-from tf_lottery import steps
-from tf_lottery.data.batches import Resident
-from tf_lottery.recipes import Recipe
+from tf_lottery.training import steps
+from tf_lottery.training.recipes import Recipe
+from tf_lottery.workloads.images.batches import Resident
 
 
 def limit(recipe: Recipe, source: Resident, count: int) -> Work:

@@ -7,12 +7,12 @@ from typing import Any
 
 import keras
 
-from tf_lottery.conversion import strip_masks
-from tf_lottery.data.images import Images
-from tf_lottery.masks import BernoulliMask
-from tf_lottery.models.conv import Conv
-from tf_lottery.models.lenet import LeNet
-from tf_lottery.recipes import Recipe
+from tf_lottery.masking.conversion import strip_masks
+from tf_lottery.masking.masks import BernoulliMask
+from tf_lottery.training.recipes import Recipe
+from tf_lottery.workloads.images.image_sets import Images
+from tf_lottery.workloads.models.conv import Conv
+from tf_lottery.workloads.models.lenet import LeNet
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,8 @@ from benchmarks.measuring import (
     parser,
     seconds,
 )
-from tf_lottery import criteria, pruning, seeds
+from tf_lottery.foundation import seeds
+from tf_lottery.rules import criteria, pruning
 
 LAYERS = 4
 RATE = 0.2

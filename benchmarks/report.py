@@ -17,13 +17,13 @@ import sys
 import tempfile
 
 from benchmarks.measuring import finish, median_seconds, parser
-from tf_lottery import planes
-from tf_lottery.report import density, tables
-from tf_lottery.report.density import Bin
-from tf_lottery.report.layers import Layer
-from tf_lottery.report.overlap import Overlap
-from tf_lottery.report.summary import Line
-from tf_lottery.report.tables import Tables
+from tf_lottery.report.tables import density, run_tables
+from tf_lottery.report.tables.density import Bin
+from tf_lottery.report.tables.layers_table import Layer
+from tf_lottery.report.tables.overlap import Overlap
+from tf_lottery.report.tables.run_tables import Tables
+from tf_lottery.report.tables.summary import Line
+from tf_lottery.rules import weight_plane
 
 ARMS = {
     "lottery_tickets": 6,
@@ -80,7 +80,7 @@ def make(folder: pathlib.Path, name: str, seed: int) -> None:
         "experiment": {"rules": dict.fromkeys(arms, rule)},
         "recipe": {
             "model": {
-                "call": "tf_lottery.models.lenet.LeNet",
+                "call": "tf_lottery.workloads.models.lenet.LeNet",
                 "hidden": [300, 100],
             },
             "steps": 50_000,
@@ -122,10 +122,10 @@ def make(folder: pathlib.Path, name: str, seed: int) -> None:
         Bin(arm, seed, 3, fate, x, y, 100)
         for arm in arms
         for fate in density.FATES
-        for x in range(planes.BINS)
-        for y in range(planes.BINS)
+        for x in range(weight_plane.BINS)
+        for y in range(weight_plane.BINS)
     ]
-    tables.write(folder, Tables(lines, layers, overlaps, bins))
+    run_tables.write(folder, Tables(lines, layers, overlaps, bins))
 
 
 if __name__ == "__main__":

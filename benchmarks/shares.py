@@ -45,8 +45,8 @@ from tensorflow.tsl.profiler.protobuf.xplane_pb2 import XSpace
 from benchmarks import measuring
 from benchmarks.nets import NETS
 from benchmarks.steps import open_images, our_loop
-from tf_lottery.data.batches import Resident
-from tf_lottery.recipes import Recipe
+from tf_lottery.training.recipes import Recipe
+from tf_lottery.workloads.images.batches import Resident
 
 CATEGORIES = (
     *("forward", "backward", "update", "masks", "images", "layers"),

@@ -42,12 +42,16 @@ from benchmarks.measuring import (
     parser,
 )
 from benchmarks.nets import NETS, Net, Plain
-from tf_lottery import steps
-from tf_lottery.data.batches import Resident, open_source
-from tf_lottery.data.images import DataError, ImageArrays, Images
-from tf_lottery.evaluation import Evaluate, evaluator
-from tf_lottery.masks import fixed_mask
-from tf_lottery.recipes import Recipe
+from tf_lottery.masking.masks import fixed_mask
+from tf_lottery.training import steps
+from tf_lottery.training.evaluation import Evaluate, evaluator
+from tf_lottery.training.recipes import Recipe
+from tf_lottery.workloads.images.batches import Resident, open_source
+from tf_lottery.workloads.images.image_sets import (
+    DataError,
+    ImageArrays,
+    Images,
+)
 
 
 def our_loop(recipe: Recipe, source: Resident, count: int) -> Work:

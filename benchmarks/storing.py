@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measuring import Values, finish, median_seconds, parser
-from tf_lottery import seeds
-from tf_lottery.store import Store
+from tf_lottery.foundation import seeds
+from tf_lottery.foundation.store import Store
 
 SIZES = {"LeNet": 266_610, "Conv2": 4_301_642}
 

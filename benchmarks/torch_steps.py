@@ -13,9 +13,9 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks.measuring import Work
-from tf_lottery.data.batches import Resident
-from tf_lottery.masks import BernoulliMask, KernelMask
-from tf_lottery.recipes import Recipe
+from tf_lottery.masking.masks import BernoulliMask, KernelMask
+from tf_lottery.training.recipes import Recipe
+from tf_lottery.workloads.images.batches import Resident
 
 
 def torch_loop(recipe: Recipe, source: Resident, count: int) -> Work:

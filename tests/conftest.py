@@ -26,19 +26,19 @@ if os.environ.get("KERAS_BACKEND", "tensorflow") == "tensorflow":
 @pytest.fixture(scope="session")
 def data_dir(tmp_path_factory):
     """Where TFDS has, and finds nothing but, mnist_5k."""
-    from tf_lottery.data import images
+    from tf_lottery.workloads.images import image_sets
 
     folder = str(tmp_path_factory.mktemp("tfds"))
-    images.prepared_builder("mnist_5k", folder)
+    image_sets.prepared_builder("mnist_5k", folder)
     return folder
 
 
 @pytest.fixture(scope="session")
 def digits(data_dir):
     """mnist_5k in memory."""
-    from tf_lottery.data import images
+    from tf_lottery.workloads.images import image_sets
 
-    return images.load(images.Images("mnist_5k"), data_dir)
+    return image_sets.load(image_sets.Images("mnist_5k"), data_dir)
 
 
 @pytest.fixture(scope="session")
@@ -58,6 +58,6 @@ def source(digits):
     """mnist_5k on the default device."""
     import tensorflow as tf
 
-    from tf_lottery.data.batches import Resident
+    from tf_lottery.workloads.images.batches import Resident
 
     return Resident(digits, tf.distribute.get_strategy())

@@ -17,14 +17,15 @@ import time
 
 import tensorflow as tf
 
-from tf_lottery import identity, steps
-from tf_lottery import store as store_lib
-from tf_lottery.data.images import Images
-from tf_lottery.masks import BernoulliMask
-from tf_lottery.models.lenet import LeNet
-from tf_lottery.recipes import Recipe
-from tf_lottery.store import Store
-from tf_lottery.trainer import Trainer
+from tf_lottery.foundation import files, identity
+from tf_lottery.foundation import store as store_lib
+from tf_lottery.foundation.store import Store
+from tf_lottery.masking.masks import BernoulliMask
+from tf_lottery.training import steps
+from tf_lottery.training.recipes import Recipe
+from tf_lottery.training.trainer import Trainer
+from tf_lottery.workloads.images.image_sets import Images
+from tf_lottery.workloads.models.lenet import LeNet
 
 RECIPE = Recipe(
     model=LeNet((100,)),
@@ -79,14 +80,14 @@ def arm(kind, number):
                 die()
             rename(*args)
 
-        store_lib.os.replace = replace
+        files.os.replace = replace
     elif kind == "half":
 
         def opened(path, mode):
             file = open(path, mode, buffering=0)
             return HalfWriter(file) if at_point() else file
 
-        store_lib.open = opened
+        files.open = opened
     elif kind == "slow":
         rows = steps.Resident.rows
 

@@ -4,10 +4,10 @@ import json
 import math
 import pathlib
 
-from tf_lottery.report import rows
-from tf_lottery.report.collection import Figure, Run
-from tf_lottery.report.protocols import ITERATIONS, NETWORKS, RATES
-from tf_lottery.report.summary import Line
+from tf_lottery.report.claims.catalogue import ITERATIONS, NETWORKS, RATES
+from tf_lottery.report.tables import csv_tables
+from tf_lottery.report.tables.summary import Line
+from tf_lottery.report.verdicts.run_collection import Figure, Run
 
 RULES = {"untrained": {"untrained": True}, "rounds": {}}
 
@@ -80,7 +80,7 @@ def write(folder, lines, done=True, **fields):
     (folder / "plan.json").write_text(text)
     (folder / "env.json").write_text('{"command": "python -m the_command"}')
     (folder / "config.gin").write_text("SEEDS = 3\n")
-    (folder / "summary.csv").write_text(rows.to_csv(Line, lines))
+    (folder / "summary.csv").write_text(csv_tables.to_csv(Line, lines))
     if done:
         (folder / "DONE").write_text("")
     return folder

@@ -2,7 +2,7 @@
 
 The whole story of a command, in the order of `main`:
 
-    1. gin files and bindings become a plan           (the only use of gin)
+    1. gin files and bindings become a plan           (`configuration`)
     2. the plan's chains of trainings run, or are found in the store
     3. every number goes to the run's folder as it is measured
     4. summary, figures and page are made; the table is printed
@@ -11,11 +11,9 @@ TensorFlow is imported after the flags are read, so that `--help` and a typo
 are answered at once.
 """
 
-import importlib
 import os
 import pathlib
 import platform
-import re
 import shlex
 import sys
 import time
@@ -23,24 +21,23 @@ from typing import IO, TYPE_CHECKING, Any
 
 from absl import app, flags, logging
 
+from tf_lottery import configuration
+from tf_lottery.configuration import (
+    GIN_BINDINGS,
+    GIN_FILE,
+    IMPORT_MODULE,
+    UserError,
+    read_plan,
+)
+
 if TYPE_CHECKING:
     from rich.console import Console
 
     from tf_lottery.experiments.plan import Plan
-    from tf_lottery.runs import Run
-    from tf_lottery.trainer import Trainer
+    from tf_lottery.foundation.run_folder import Run
+    from tf_lottery.training.trainer import Trainer
 
-ROOT = pathlib.Path(__file__).parent.parent
-
-GIN_FILE = flags.DEFINE_multi_string(
-    "gin_file", [], "A gin file; repeatable, later ones override earlier ones."
-)
-GIN_BINDINGS = flags.DEFINE_multi_string(
-    "gin_bindings", [], "A line of gin, such as 'SEEDS = 5'; repeatable."
-)
-IMPORT_MODULE = flags.DEFINE_multi_string(
-    "import_module", [], "A module of yours that a gin file names; repeatable."
-)
+flags.adopt_module_key_flags(configuration)  # for --help
 WORKDIR = flags.DEFINE_string(
     "workdir", ".", "Where runs/ and store/ are kept."
 )
@@ -81,10 +78,6 @@ WORKER = flags.DEFINE_string(
 )
 
 
-class UserError(Exception):
-    """What was asked for cannot be done, in one sentence."""
-
-
 def main(argv: list[str]) -> None:
     """Does what the flags say."""
     if argv[1:]:
@@ -100,7 +93,7 @@ def main(argv: list[str]) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     channel = None
     if WORKER.value:
-        from tf_lottery import workers
+        from tf_lottery.experiments.running import workers
 
         channel = workers.claim_output()
         take_share_of_cores()
@@ -111,10 +104,11 @@ def main(argv: list[str]) -> None:
     import tensorflow as tf
     from rich.console import Console
 
-    from tf_lottery import devices, execution, profiling
-    from tf_lottery.runs import Run
-    from tf_lottery.store import Store
-    from tf_lottery.trainer import Trainer
+    from tf_lottery.experiments.running import execution
+    from tf_lottery.foundation.run_folder import Run
+    from tf_lottery.foundation.store import Store
+    from tf_lottery.training import devices, profiling
+    from tf_lottery.training.trainer import Trainer
 
     tf.config.experimental.enable_op_determinism()
     console = Console()
@@ -149,8 +143,8 @@ def execute(
     Raises:
         UserError: A worker did not finish its chain.
     """
-    from tf_lottery import execution, workers
-    from tf_lottery.progress import Display
+    from tf_lottery.experiments.running import execution, workers
+    from tf_lottery.experiments.running.progress import Display
 
     chains = list(plan.chains())
     with Display(console, len(chains)) as display:
@@ -212,7 +206,7 @@ def serve(
     channel: IO[str], plan: "Plan", trainer: "Trainer", run: "Run"
 ) -> None:
     """Runs the chains that the command which started this one asks for."""
-    from tf_lottery import execution, workers
+    from tf_lottery.experiments.running import execution, workers
 
     def one(chain: tuple[str, int], watcher: Any) -> None:
         execution.execute(plan, trainer, run, [chain], lambda *_: watcher)
@@ -220,79 +214,13 @@ def serve(
     workers.serve(channel, one)
 
 
-def read_plan(files: list[str], bindings: list[str]) -> "tuple[Plan, str]":
-    """Returns the plan and the configuration that reproduces it.
-
-    Raises:
-        UserError: A file, name, parameter or value is wrong.
-    """
-    import gin
-
-    # It logs every place where it does not find a file.
-    verbosity = logging.get_verbosity()
-    logging.set_verbosity(logging.FATAL)
-    gin.add_config_file_search_path(os.fspath(ROOT))
-    try:
-        for module in IMPORT_MODULE.value:
-            importlib.import_module(module)
-        gin.parse_config_files_and_bindings(files, bindings)
-        _expect_used_macros(gin.config_str(), files, bindings)
-        plan = gin.get_configurable("tf_lottery.experiments.plan.Plan")()
-    except Exception as error:  # gin raises whatever the values' users raise
-        logging.set_verbosity(verbosity)
-        logging.debug("while reading the configuration", exc_info=True)
-        raise UserError(_one_line(error)) from error
-    finally:
-        logging.set_verbosity(verbosity)
-    return plan, gin.config_str()
-
-
-def _expect_used_macros(
-    config: str, files: list[str], bindings: list[str]
-) -> None:
-    """Raises ValueError for a macro that nothing refers to.
-
-    gin takes any name for a new macro, so `STPES = 10` would change nothing.
-    In files, macros of other experiments pass: gin/quick.gin sets some, and
-    the configuration of a run has them from there.
-    """
-    places = [(pathlib.Path(file), ROOT / file) for file in files]
-    texts = [
-        (here if here.exists() else there).read_text() for here, there in places
-    ]
-    shipped = [path.read_text() for path in (ROOT / "gin").rglob("*.gin")]
-    used = _macros_used(config)
-    for lines, known in (
-        (bindings, used),
-        (texts, used.union(*map(_macros_used, shipped))),
-    ):
-        for name in re.findall(
-            r"^([A-Za-z_]\w*) *=", "\n".join(lines), re.MULTILINE
-        ):
-            if name not in known:
-                raise ValueError(
-                    f"expected one of the macros {', '.join(sorted(used))}, "
-                    f"received {name}, which nothing refers to"
-                )
-
-
-def _macros_used(text: str) -> set[str]:
-    return set(re.findall(r"%([A-Za-z_]\w*)", text))
-
-
-def _one_line(error: Exception) -> str:
-    # gin appends where in its files it was, on lines of their own.
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return " | ".join(lines) or repr(error)
-
-
 def print_count(plan: "Plan", trainer: "Trainer", console: "Console") -> None:
     """Prints how many trainings a plan asks for, and what is to be done."""
     from rich.table import Table
 
-    from tf_lottery import execution
+    from tf_lottery.experiments.running import counting
 
-    count = execution.count(plan, trainer)
+    count = counting.count(plan, trainer)
     table = Table("arm", "seed", "trainings", "to do", box=None)
     for (arm, seed), (asked, new) in count.chains.items():
         table.add_row(arm, str(seed), str(asked), str(new))
@@ -336,9 +264,9 @@ def finish(run: "Run", console: "Console") -> None:
     from rich import box
     from rich.table import Table
 
-    from tf_lottery.report import page
+    from tf_lottery.report import run_page
 
-    report = page.build(run.folder)
+    report = run_page.build(run.folder)
     run.write("DONE", "")
     for title, (first, *others), rows in report.tables:
         table = Table(
@@ -360,12 +288,12 @@ def finish(run: "Run", console: "Console") -> None:
 
 def _expected_errors() -> tuple[type[Exception], ...]:
     """Returns the errors that are a user's to mend, not ours."""
-    from tf_lottery.baselines.peer import PeerError
-    from tf_lottery.checks import InvalidValue
-    from tf_lottery.data.images import DataError
-    from tf_lottery.devices import DeviceError
-    from tf_lottery.store import StorageError
-    from tf_lottery.training import Diverged
+    from tf_lottery.foundation.checks import InvalidValue
+    from tf_lottery.foundation.files import StorageError
+    from tf_lottery.training.devices import DeviceError
+    from tf_lottery.training.history import Diverged
+    from tf_lottery.training.peers.tfmot import PeerError
+    from tf_lottery.workloads.images.image_sets import DataError
 
     return (
         *(DataError, DeviceError, Diverged, InvalidValue, PeerError),

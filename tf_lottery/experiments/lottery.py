@@ -37,13 +37,12 @@ from typing import Any
 
 import numpy as np
 
-from tf_lottery import checks, planes, pruning, seeds
-from tf_lottery.baselines.tfmot_gradual import TfmotGradual
-from tf_lottery.checks import InvalidValue
 from tf_lottery.experiments.plan import Engine
-from tf_lottery.recipes import Recipe
-from tf_lottery.records import Picture, Record
-from tf_lottery.tickets import (
+from tf_lottery.foundation import checks, seeds
+from tf_lottery.foundation.checks import InvalidValue
+from tf_lottery.foundation.records import Picture, Record
+from tf_lottery.rules import pruning, weight_plane
+from tf_lottery.rules.tickets import (
     Arrays,
     Forgetting,
     Function,
@@ -51,6 +50,8 @@ from tf_lottery.tickets import (
     Ticket,
     forget,
 )
+from tf_lottery.training.peers.tfmot_schedule import TfmotGradual
+from tf_lottery.training.recipes import Recipe
 
 
 @dataclass(frozen=True)
@@ -338,7 +339,7 @@ def _movement(
 ) -> Iterator[Record | Picture]:
     """Yields how the weights moved that a round kept, and that it pruned."""
     w_init, kept = ticket.weights, pruned.masks
-    agreement = planes.sign_agreement(w_init, trained, kept)
+    agreement = weight_plane.sign_agreement(w_init, trained, kept)
     for path, value in agreement.items():
         yield Record(*key, 0, path, "sign agreement", value)
     gone = {
@@ -346,7 +347,7 @@ def _movement(
     }
     arrays = {f"mask {path}": mask.astype(bool) for path, mask in kept.items()}
     for name, chosen in (("kept", kept), ("pruned", gone)):
-        arrays[f"density {name}"] = planes.density(
+        arrays[f"density {name}"] = weight_plane.density(
             w_init, trained, chosen, scale.weights
         )
     yield Picture(*key, arrays)
@@ -360,7 +361,7 @@ def _peer_masks(
     No densities: what it pruned on its way has no final weight.
     """
     masks = {path: trained[f"{path}_mask/value"] for path in start.weights}
-    agreement = planes.sign_agreement(start.weights, trained, masks)
+    agreement = weight_plane.sign_agreement(start.weights, trained, masks)
     for path, value in agreement.items():
         yield Record(*key, 0, path, "sign agreement", value)
     yield Picture(*key, {f"mask {path}": m for path, m in masks.items()})

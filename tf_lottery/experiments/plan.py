@@ -5,19 +5,19 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from tf_lottery import checks
-from tf_lottery.baselines.tfmot_gradual import TfmotGradual
-from tf_lottery.checks import InvalidValue
 from tf_lottery.experiments.published import Published
-from tf_lottery.pruning import Rates
-from tf_lottery.recipes import Recipe
-from tf_lottery.records import Picture, Record
-from tf_lottery.tickets import Arrays, Ticket
-from tf_lottery.training import Result
+from tf_lottery.foundation import checks
+from tf_lottery.foundation.checks import InvalidValue
+from tf_lottery.foundation.records import Picture, Record
+from tf_lottery.rules.pruning import Rates
+from tf_lottery.rules.tickets import Arrays, Ticket
+from tf_lottery.training.history import Result
+from tf_lottery.training.peers.tfmot_schedule import TfmotGradual
+from tf_lottery.training.recipes import Recipe
 
 
 class Engine(Protocol):
-    """What a chain may ask for; see `tf_lottery.trainer`.
+    """What a chain may ask for; see `tf_lottery.training.trainer`.
 
     What is trained is written down as it is measured, under the chain's arm
     and seed.

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tf_lottery import checks
-from tf_lottery.checks import InvalidValue
+from tf_lottery.foundation import checks
+from tf_lottery.foundation.checks import InvalidValue
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from tf_lottery import actions, checks
-from tf_lottery.checks import InvalidValue
 from tf_lottery.experiments.plan import Engine
-from tf_lottery.masks import BernoulliMask
-from tf_lottery.recipes import Recipe
-from tf_lottery.records import Picture, Record
+from tf_lottery.foundation import checks
+from tf_lottery.foundation.checks import InvalidValue
+from tf_lottery.foundation.records import Picture, Record
+from tf_lottery.masking.masks import BernoulliMask
+from tf_lottery.rules import actions
+from tf_lottery.training.recipes import Recipe
 
 # Arm -> (what the weights become, whether to rescale).
 ARMS = {

@@ -1,4 +1,4 @@
-"""Builds the reproduction report of run folders: see `tf_lottery.report.index`.
+"""Builds the report of run folders: see `report.reproduction_page`.
 
     python -m tf_lottery.report runs/ --out=report/
     python -m tf_lottery.report runs/ --out=report/ --watch
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from absl import app, flags
 
 if TYPE_CHECKING:
-    from tf_lottery.report.index import Built
+    from tf_lottery.report.reproduction_page import Built
 
 OUT = flags.DEFINE_string("out", "report", "Where the report goes.")
 WATCH = flags.DEFINE_bool(
@@ -34,7 +34,7 @@ SECONDS = 5
 
 def main(argv: list[str]) -> None:
     """Builds the report of the folders that the command line names."""
-    from tf_lottery.report import index
+    from tf_lottery.report import reproduction_page
 
     # What is read stays: there is little to collect, and much to search.
     gc.disable()
@@ -44,11 +44,13 @@ def main(argv: list[str]) -> None:
     while True:
         now = state(paths)
         if now != before:
-            built = index.build(paths, out, SECONDS if WATCH.value else None)
+            built = reproduction_page.build(
+                paths, out, SECONDS if WATCH.value else None
+            )
             if TENSORBOARD.value:
-                from tf_lottery.report import events
+                from tf_lottery.report import tensorboard_events
 
-                events.write(paths, out)
+                tensorboard_events.write(paths, out)
             tell(built)
             before = now
         if not WATCH.value:
@@ -81,8 +83,8 @@ def state(paths: list[pathlib.Path]) -> dict[pathlib.Path, tuple[int, int]]:
 
 def run_main(argv: list[str]) -> None:
     """Runs `main`, with one line instead of a traceback for a user's error."""
-    from tf_lottery.report.rows import DamagedFile
-    from tf_lottery.store import StorageError
+    from tf_lottery.foundation.files import StorageError
+    from tf_lottery.report.tables.csv_tables import DamagedFile
 
     try:
         main(argv)

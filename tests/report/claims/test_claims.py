@@ -1,0 +1,88 @@
+"""The claims are about arms and rounds that the gin files have."""
+
+import math
+
+import pytest
+from conftest import ROOT
+
+from tf_lottery.report.claims.catalogue import EXPERIMENTS, GIN_FILES
+from tf_lottery.report.claims.claim import SOURCES, Side
+from tf_lottery.report.reproduction_page import CLAIMS
+from tf_lottery.report.verdicts.side_values import METRICS
+
+SIDES = {
+    (claim.key, side): (side.network or claim.network, side)
+    for claim in CLAIMS
+    for comparison in claim.comparisons
+    for side in (comparison.left, comparison.right)
+    if isinstance(side, Side)
+}
+# Sizes of kernels and the fraction that a round keeps, layer by layer.
+LAYERS = {
+    "LeNet": [(235_200, 0.8), (30_000, 0.8), (1_000, 0.9)],
+    "Conv-2": [(38_592, 0.9), (4_259_840, 0.8), (2_560, 0.9)],
+    "Conv-4": [(259_776, 0.9), (2_162_688, 0.8), (2_560, 0.9)],
+    "Conv-6": [(1_144_512, 0.85), (1_114_112, 0.8), (2_560, 0.9)],
+}
+
+
+def text_of(path):
+    """A gin file with what it includes."""
+    text = (ROOT / path).read_text()
+    for line in text.splitlines():
+        if line.startswith("include"):
+            text += text_of(line.split('"')[1])
+    return text
+
+
+def test_every_claim_has_a_name_of_its_own():
+    assert len({c.key for c in CLAIMS}) == len(CLAIMS)
+
+
+def test_every_experiment_has_a_gin_file_that_is_there():
+    networks = {network for network, _ in GIN_FILES}
+    assert networks == set(LAYERS)
+    assert len(GIN_FILES) == len(LAYERS) * len(EXPERIMENTS)
+    for path in GIN_FILES.values():
+        assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("key", SIDES, ids=str)
+def test_the_arms_of_a_claim_are_in_its_gin_file(key):
+    network, side = SIDES[key]
+    text = text_of(GIN_FILES[network, side.experiment])
+    assert f'"{side.arm}"' in text or f'"{side.arm} #1"' in text
+
+
+@pytest.mark.parametrize("key", SIDES, ids=str)
+def test_numbered_rounds_have_as_many_weights_as_the_claim_says(key):
+    network, side = SIDES[key]
+    if side.place.round is None:
+        return
+    layers = LAYERS[network]
+    kept = sum(n * rate**side.place.round for n, rate in layers)
+    percent = 100 * kept / sum(n for n, _ in layers)
+    if side.place.round:
+        assert percent == pytest.approx(side.place.percent, abs=0.01)
+    # And no neighbouring round is taken for it.
+    assert side.place.low <= percent <= side.place.high
+    for other in (side.place.round - 1, side.place.round + 1):
+        kept = sum(n * rate**other for n, rate in layers)
+        near = 100 * kept / sum(n for n, _ in layers)
+        assert not side.place.low <= near <= side.place.high
+
+
+def test_comparisons_are_well_formed():
+    for claim in CLAIMS:
+        assert claim.network in LAYERS
+        assert claim.source in SOURCES
+        assert claim.statement.endswith(".")
+        for c in claim.comparisons:
+            assert c.metric in METRICS
+            assert c.expect in (">", "<", "=")
+            assert c.form in ("difference", "ratio")
+            assert c.size[0] < c.size[1]
+            if c.expect == "=":
+                assert not all(map(math.isinf, c.size))
+            if c.paper is not None:
+                assert c.size[0] <= c.paper <= c.size[1], claim.key

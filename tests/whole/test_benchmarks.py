@@ -1,0 +1,291 @@
+import json
+import math
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from benchmarks import __main__ as everything
+from benchmarks import limit as limits
+from benchmarks import (
+    pruning,
+    report,
+    shares,
+    start,
+    steps,
+    storing,
+    workers,
+)
+from benchmarks.nets import NETS
+from tf_lottery.masking.kernels import masked_layers
+from tf_lottery.workloads.images.batches import Resident
+from tf_lottery.workloads.images.image_sets import DataError, ImageArrays
+
+
+@pytest.mark.parametrize("name", ["LeNet", "supermask"])
+def test_the_benchmark_of_steps(monkeypatch, capsys, tmp_path, name):
+    # Images that are not to be had: noise of their shape.
+    monkeypatch.setattr(steps, "open_source", not_to_be_had)
+    file = tmp_path / "values.json"
+    arguments = ["--rounds=1", "--steps=3", f"--json={file}", "--nets", name]
+    monkeypatch.setattr(sys, "argv", ["steps", *arguments])
+    steps.main()
+    table, *lines = capsys.readouterr().out.splitlines()
+    assert "our loop" in table
+    found = json.loads(file.read_text())
+    assert len(lines) == len(found) + 1
+    ours = found[f"{name}, our loop, ms"]
+    for peer in ("model.fit", "limit"):
+        ratio = found[f"{name}, {peer}, ms"] / ours
+        assert found[f"{name}, our loop over {peer}"] == ratio > 0
+    period = NETS[name].recipe.eval_every * ours
+    both = found[f"{name}, validation, ms"] + found[f"{name}, test, ms"]
+    share = found[f"{name}, share of evaluation"]
+    assert share == pytest.approx(both / (both + period))
+
+
+def not_to_be_had(images, strategy, data_dir):
+    raise DataError("not here")
+
+
+@pytest.mark.parametrize("name", ["LeNet", "supermask", "Conv2 bf16"])
+def test_the_limit_updates_every_kernel_of_the_network(name):
+    recipe = NETS[name].recipe
+    bare = limits.bare_layers(recipe, (32, 32, 3), 10)
+    masked = recipe.new_model((32, 32, 3), 10, 0)
+    assert [tuple(layer.kernel.shape) for layer in bare if layer.weights] == [
+        tuple(layer.raw_kernel.shape) for layer in masked_layers(masked)
+    ]
+
+
+def test_the_limit_does_its_work(source):
+    limits.limit(NETS["LeNet"].recipe, source, 2)()
+
+
+def test_ratios_of_half_precision_are_to_fit_in_float32():
+    ms = {
+        f"{name}, {what}, ms": value
+        for name, ours in (("Conv2 f32", 40.0), ("Conv2 bf16", 20.0))
+        for what, value in {
+            "our loop": ours,
+            "no masks": ours,
+            "model.fit": 2 * ours,
+            "validation": 1.0,
+            "test": 2.0,
+        }.items()
+    }
+    found = steps.ratios(ms)
+    assert found["Conv2 bf16, our loop over model.fit"] == 2
+    assert found["Conv2 bf16, our loop over model.fit in f32"] == 4
+    assert "Conv2 f32, our loop over model.fit in f32" not in found
+    assert "Conv2 bf16, our loop over PyTorch" not in found
+
+
+@pytest.mark.parametrize("name", ["LeNet", "supermask", "Conv2 bf16"])
+def test_the_peer_in_torch_has_the_same_network(name):
+    torch_steps = pytest.importorskip("benchmarks.torch_steps")
+    shape = (32, 32, 3) if "Conv" in name else (28, 28, 1)
+    noise = np.random.default_rng(0).integers(0, 256, (400, *shape), np.uint8)
+    labels = np.zeros(400, np.int32)
+    sizes = {"train": 300, "validation": 50, "test": 50}
+    source = Resident(
+        ImageArrays(noise, labels, sizes, 10), tf.distribute.get_strategy()
+    )
+    recipe = NETS[name].recipe
+    model = recipe.new_model(shape, 10, 0)
+    net = torch_steps.Net(model.layers, recipe.kernel_mask(seed=0))
+    assert sum(w.numel() for w in net.parameters() if w.requires_grad) == sum(
+        math.prod(variable.shape) for variable in model.trainable_variables
+    )
+    torch_steps.torch_loop(recipe, source, 1)()
+
+
+def test_the_benchmark_of_the_store(monkeypatch, capsys):
+    monkeypatch.setattr(storing, "SIZES", {"tiny": 100})
+    monkeypatch.setattr(sys, "argv", ["storing", "--rounds=1"])
+    storing.main()
+    found = numbers(capsys.readouterr().out)
+    assert found["tiny, write over numpy.savez"] > 0
+    assert found["tiny, read over numpy.load"] > 0
+
+
+@pytest.mark.slow  # starts the main command twice
+def test_the_benchmark_of_the_start(monkeypatch, capsys, data_dir):
+    arguments = ["--rounds=1", "--data=mnist_5k", f"--data_dir={data_dir}"]
+    monkeypatch.setattr(sys, "argv", ["start", *arguments])
+    start.main()
+    found = numbers(capsys.readouterr().out)
+    assert found["first step, images decoded, seconds"] > 1
+    assert found["first step, images decoded, peak MiB"] > 100
+    assert found["import tensorflow, seconds"] > 0
+
+
+def test_all_benchmarks_in_one_run(monkeypatch, capfd, tmp_path):
+    file = tmp_path / "all.json"
+    monkeypatch.setattr(everything, "PARTS", {"storing": ["--rounds=1"]})
+    monkeypatch.setattr(sys, "argv", ["benchmarks", f"--json={file}"])
+    assert everything.main() == 0
+    found = json.loads(file.read_text())
+    assert found["machine"]["cores"] >= 1
+    assert found["storing"]["LeNet, read, ms"] > 0
+    assert "LeNet, read, ms: " in capfd.readouterr().out
+
+
+def test_a_part_that_fails_stops_no_other(monkeypatch, capfd):
+    parts = {"no_such_part": [], "storing": ["--rounds=1"]}
+    monkeypatch.setattr(everything, "PARTS", parts)
+    monkeypatch.setattr(sys, "argv", ["benchmarks"])
+    assert everything.main() == 1
+    out, err = capfd.readouterr()
+    assert "LeNet, read, ms: " in out
+    assert "failed: no_such_part" in err
+
+
+def test_all_parts_are_modules_with_the_arguments_they_are_called_with():
+    for part in everything.PARTS:
+        path = pathlib.Path(everything.__file__).with_name(f"{part}.py")
+        text = path.read_text()
+        for word in everything._arguments(part, "there"):
+            if word.startswith("--"):
+                assert word.partition("=")[0] in text
+
+
+def numbers(out):
+    lines = [line.split(": ") for line in out.splitlines()]
+    return {name: float(value.replace(",", "")) for name, value in lines}
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_the_benchmark_of_pruning(monkeypatch, capsys, installed):
+    arguments = ["--weights=4000", "--rounds=1"]
+    monkeypatch.setattr(sys, "argv", ["pruning", *arguments])
+    # Processes of their own are tested once, below.
+    monkeypatch.setattr(pruning, "_peak", lambda name, shapes: 8000)
+    there = pruning.has_torch() and installed
+    monkeypatch.setattr(pruning, "has_torch", lambda: there)
+    pruning.main()
+    out, err = capsys.readouterr()
+    found = numbers(out)
+    of = "4,000 weights, "
+    assert found[f"{of}numpy.argsort over prune"] > 0
+    assert found[f"{of}prune, peak memory over the weights'"] == 0.5
+    assert (f"{of}torch global_unstructured over prune" in found) == there
+    assert ("PyTorch is not installed" in err) != there
+
+
+def test_what_the_benchmark_of_pruning_compares():
+    shapes = pruning.resnet50()
+    assert len(shapes) == 53
+    assert sum(math.prod(shape) for shape in shapes.values()) == 23_454_912
+    arrays = pruning.weights({"a": (40, 30), "b": (3, 3, 8, 10)})
+    masked = pruning.ours(arrays)()
+    total = sum(w.size for w in arrays.values())
+    kept = sum((w != 0).sum() for w in masked.values())
+    assert kept == total - int(pruning.RATE * total)
+    if not pruning.has_torch():
+        pytest.skip("PyTorch is not installed")
+    theirs = pruning.torch(arrays)()
+    for path, w in masked.items():
+        assert np.array_equal(w, theirs[path])
+
+
+@pytest.mark.slow  # starts a process
+def test_the_memory_of_the_benchmark_of_pruning():
+    assert pruning._peak("prune", {"a": (2000, 1000)}) >= 0
+
+
+def test_the_benchmark_of_reports(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["report", "--folders=1", "--rounds=1"])
+    report.main()
+    found = numbers(capsys.readouterr().out)
+    assert found["report of 1 folders, seconds"] > 0
+    assert found["report over import tensorflow"] > 0
+
+
+@pytest.mark.slow  # starts TensorFlow in a process
+def test_the_benchmark_of_workers(monkeypatch, capsys, data_dir):
+    arguments = ["--steps=20", "--workers=2", "--data=mnist_5k"]
+    monkeypatch.setattr(
+        sys, "argv", ["workers", *arguments, f"--data_dir={data_dir}"]
+    )
+    run, asked = workers._run, []
+
+    def once(count, folder, options):
+        # What two workers do is tested with the main command.
+        asked.append(count)
+        return run(count, folder, options) if count == 1 else 8
+
+    monkeypatch.setattr(workers, "_run", once)
+    workers.main()
+    found = numbers(capsys.readouterr().out)
+    assert asked == [1, 2]
+    assert found["2 workers over one"] > 0
+    assert found["workers 1, trainings an hour"] > 0
+
+
+# As traces of our loop have them: path, what it does, where it belongs.
+OPERATIONS = [
+    ("while/lenet_1/fc1_1/MatMul", "MatMul", "forward"),
+    ("while/conv2_1/fc1_1/Relu", "_MklNativeFusedMatMul", "forward"),
+    ("while/conv2_1/conv1_1/Relu", "_MklNativeFusedConv2D", "forward"),
+    ("gradient_tape/while/lenet_1/fc2_1/MatMul/MatMul_1", "", "backward"),
+    (
+        "while/body/_1/gradient_tape/while/conv2_1/conv2_1/convolution/"
+        "Conv2DBackpropFilter",
+        "_MklNativeConv2DBackpropFilterWithBias",
+        "backward",
+    ),
+    ("adam_2/AssignAddVariableOp_1", "", "update"),
+    ("sgd_2/Sub", "", "update"),
+    ("SelectV2_3", "", "update"),
+    ("while/adam/truediv", "", "update"),
+    ("while/lenet_1/fc1_1/kernel_mask_1/Sigmoid", "", "masks"),
+    ("gradient_tape/while/lenet_1/fc1_1/kernel_mask_1/mul/Mul_1", "", "masks"),
+    ("stateless_random_uniform/StatelessRandomUniformV2", "", "masks"),
+    ("while/Gather_1", "", "images"),
+    ("while/truediv", "", "images"),
+    ("while/body/_1/while/Cast", "Cast", "images"),
+    ("while/conv2_1/conv1_1/convolution/ReadVariableOp", "", "layers"),
+    ("while/body/_1/while/conv2_1/fc1_1/Cast", "Cast", "layers"),
+    ("gradient_tape/while/conv2_1/pool1_1/MaxPool2d/MaxPoolGrad", "", "layers"),
+    ("while/truediv_1", "", "layers"),
+    ("", "", "other"),
+]
+
+
+@pytest.mark.parametrize("path, kind, category", OPERATIONS)
+def test_where_an_operation_belongs(path, kind, category):
+    assert shares.classify(path, kind or path.split("/")[-1]) == category
+
+
+def test_shares_of_threads_add_up():
+    ran = [(10, 16, "forward"), (14, 18, "update"), (15, 15, "layers")]
+    found = shares.shares(ran, 10 / shares.PICOSECONDS)
+    expected = {"forward": 50, "update": 30, "overhead": 20}
+    assert found == pytest.approx({**dict.fromkeys(found, 0), **expected})
+
+
+def test_shares_of_a_network(source):
+    found = shares.measure(shares.NETS["LeNet"].recipe, source, 5)
+    assert found.pop("ms") > 0
+    assert sum(found.values()) == pytest.approx(100)
+    for name in ("forward", "backward", "update", "images", "layers"):
+        assert found[name] > 0
+    assert found["masks"] == 0
+    assert 0 <= found["other"] < 15
+
+
+@pytest.mark.slow  # starts TensorFlow in a process
+def test_the_benchmark_of_shares(monkeypatch, capsys, data_dir):
+    # Nothing is downloaded for it: noise takes as long.
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    arguments = ["--nets", "LeNet", "--steps=5", f"--data_dir={data_dir}"]
+    monkeypatch.setattr(sys, "argv", ["shares", *arguments])
+    shares.main()
+    head, row = capsys.readouterr().out.splitlines()
+    assert head.split() == ["per", "cent", "ms", *shares.CATEGORIES]
+    name, ms, *cells = row.split()
+    assert (name, float(ms) > 0) == ("LeNet", True)
+    assert sum(map(float, cells)) == pytest.approx(100, abs=1)

@@ -1,0 +1,108 @@
+"""results/ is what its runs' small files give, by the command it names."""
+
+import csv
+import pathlib
+import re
+import shlex
+import shutil
+
+import pytest
+from absl import flags
+from conftest import ROOT
+
+import gin
+from tf_lottery import configuration
+from tf_lottery.report import reproduction_page
+from tf_lottery.report.verdicts import run_collection
+
+BUILT = ("results.md", "claims.csv", "index.html")
+
+
+@pytest.fixture(scope="module")
+def rebuilt(tmp_path_factory):
+    """A copy without what was built, built again."""
+    folder = tmp_path_factory.mktemp("copy")
+    shutil.copytree(
+        ROOT / "results",
+        folder / "results",
+        ignore=shutil.ignore_patterns("figures", *BUILT),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        # The commands that the page prints begin at the project's root.
+        patch.chdir(folder)
+        results = pathlib.Path("results")
+        built = reproduction_page.build([results], results)
+    return built, folder / "results"
+
+
+def without_pictures(text):
+    # Their bytes are matplotlib's, whose version is not ours to fix.
+    return re.sub(r"<svg.*?</svg>", "", text, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_results_are_built_from_the_small_files(rebuilt, name):
+    _, folder = rebuilt
+    there = (ROOT / "results" / name).read_text()
+    assert without_pictures((folder / name).read_text()) == without_pictures(
+        there
+    )
+
+
+def test_every_figure_is_there(rebuilt):
+    _, folder = rebuilt
+    names = {path.name for path in (folder / "figures").iterdir()}
+    there = {path.name for path in (ROOT / "results/figures").iterdir()}
+    assert names == there
+
+
+def test_nothing_was_left_out(rebuilt):
+    built, _ = rebuilt
+    assert built.counts["reproduced"] > 0
+    assert all("count once" in text for text in built.left_out)
+
+
+def test_the_commands_that_the_report_prints_are_understood(
+    rebuilt, monkeypatch
+):
+    if not flags.FLAGS.is_parsed():
+        flags.FLAGS(["main"])
+    folder = rebuilt[1]
+    with open(folder / "claims.csv", newline="") as file:
+        commands = {row["command"] for row in csv.DictReader(file)} - {""}
+    assert len(commands) > 20
+    monkeypatch.chdir(folder.parent)  # where results/ is, beside gin/
+    (folder.parent / "gin").symlink_to(ROOT / "gin")
+    for command in commands:
+        words = shlex.split(command)
+        assert words[:3] == ["python", "-m", "tf_lottery.main"]
+        options = [
+            word.removeprefix("--gin_").split("=", 1) for word in words[3:]
+        ]
+        files = [value for name, value in options if name == "file"]
+        bindings = [value for name, value in options if name == "bindings"]
+        gin.clear_config(clear_constants=True)
+        plan, _ = configuration.read_plan(files, bindings)
+        assert plan.seeds >= commands_seeds(bindings)
+        gin.clear_config(clear_constants=True)
+
+
+def commands_seeds(bindings):
+    seeds = [b.split(" = ")[1] for b in bindings if b.startswith("SEEDS")]
+    return int(seeds[0]) if seeds else 3
+
+
+def test_no_results_name_a_machine():
+    runs, _ = run_collection.read_all([ROOT / "results"])
+    for run in runs:
+        for word in shlex.split(run.command):
+            option, _, value = word.partition("=")
+            assert not value.startswith(("/", "~", "..")), run.command
+            assert option != "--workdir", run.command
+
+
+def test_the_readme_has_the_counts_of_the_report(rebuilt):
+    built, _ = rebuilt
+    readme = (ROOT / "README.md").read_text()
+    for verdict, number in built.counts.items():
+        assert f"| {verdict} | {number} |" in readme

@@ -1,0 +1,1 @@
+"""What one does to a model of one's own."""

@@ -1,0 +1,190 @@
+"""Execution: a plan is carried out, or only counted.
+
+`execute` runs chains one after the other in this process, and `tf_lottery.
+workers` in several. Every number goes to the run's folder as it is measured,
+and to whoever watches.
+"""
+
+import functools
+import pathlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tf_lottery.experiments.plan import Plan
+from tf_lottery.experiments.running.counting import Counting, EngineOfTrainer
+from tf_lottery.foundation import identity
+from tf_lottery.foundation.deviations import deviations
+from tf_lottery.foundation.records import Picture, Record
+from tf_lottery.foundation.run_folder import Run
+from tf_lottery.rules.pruning import Rates
+from tf_lottery.rules.tickets import Ticket
+from tf_lottery.training.history import Diverged, Report, Result, Row
+from tf_lottery.training.peers.tfmot_schedule import TfmotGradual
+from tf_lottery.training.recipes import Recipe
+from tf_lottery.training.trainer import FORMAT, Trainer
+
+
+def start(
+    plan: Plan,
+    trainer: Trainer,
+    config: str,
+    environment: Mapping[str, Any],
+    workdir: pathlib.Path,
+) -> Run:
+    """Returns the plan's folder, with all that is known before it runs.
+
+    Args:
+        plan: What was asked for.
+        trainer: Who will do it.
+        config: The gin configuration that asks for it.
+        environment: What it runs on; kept as it was when the run is complete.
+        workdir: Where the folder `runs` is, or is made.
+
+    Raises:
+        DataError: The images are not to be had.
+        InvalidValue: The experiment would fail later.
+        PeerError: Likewise.
+        StorageError: The folder cannot be written.
+    """
+    experiment, published = plan.experiment, plan.published
+    recipe = experiment.recipe
+    experiment.rehearse(Counting(trainer))
+    key = identity.digest(
+        [FORMAT, plan, trainer.source(recipe.images).fingerprint]
+    )
+    run = Run(workdir / "runs" / f"{plan.name}-{key[:8]}")
+    run.write("config.gin", config)
+    if not run.complete:
+        run.write_json("env.json", environment)
+    described = identity.canonical(experiment)
+    how = described.pop("recipe")
+    actual = {**described, **how, "data": recipe.images.name}
+    run.write_json(
+        "plan.json",
+        {
+            "name": plan.name,
+            "arms": experiment.arms,
+            "rounds": getattr(experiment, "rounds", None),
+            "seeds": plan.seeds,
+            "data": recipe.images.name,
+            "fingerprint": trainer.source(recipe.images).fingerprint,
+            "experiment": described,
+            "recipe": how,
+            "published": identity.canonical(published),
+            "deviations": deviations(published.protocol, actual)
+            if published
+            else [],
+        },
+    )
+    return run
+
+
+class Watcher(Protocol):
+    """Who is told how a chain goes."""
+
+    def show(self, round: int | None, now: Report) -> None:
+        """Is told after every call of the compiled program."""
+
+    def say(self, text: str) -> None:
+        """Is told what happens once."""
+
+
+def execute(
+    plan: Plan,
+    trainer: Trainer,
+    run: Run,
+    chains: Iterable[tuple[str, int]],
+    watch: Callable[[str, int], Watcher],
+) -> None:
+    """Runs chains, and writes what they measure and yield.
+
+    Args:
+        plan: What was asked for.
+        trainer: Who does it.
+        run: The plan's folder.
+        chains: Those (arm, seed) of the plan that are to be run.
+        watch: Gives who is told about a chain.
+
+    Raises:
+        Diverged: A training's loss was not finite; the message names the arm.
+        PeerError: A peer's process ended before its training did.
+        StorageError: A file could not be written.
+    """
+    for arm, seed in chains:
+        engine = _Writing(trainer, run, arm, watch(arm, seed))
+        try:
+            for item in plan.experiment.chain(arm, seed, engine):
+                if isinstance(item, Picture):
+                    run.save_picture(item)
+                else:
+                    run.append([item])
+        except Diverged as error:
+            raise Diverged(f"arm {arm!r}: {error}") from error
+        if not engine.trained:
+            engine.watcher.say(f"{arm}, seed {seed}: nothing had to be trained")
+
+
+@dataclass
+class _Writing(EngineOfTrainer):
+    """The engine of a chain: a trainer whose numbers are written down."""
+
+    run: Run
+    arm: str
+    watcher: Watcher
+    trained: bool = False
+
+    def evaluate(
+        self, recipe: Recipe, ticket: Ticket, seed: int, round: int = 0
+    ) -> None:
+        self._write(seed, round, self.trainer.evaluate(recipe, ticket, seed))
+
+    def train(
+        self, recipe: Recipe, ticket: Ticket, seed: int, round: int | None = 0
+    ) -> Result:
+        train = functools.partial(self.trainer.train, recipe, ticket, seed)
+        return self._written(train, recipe, seed, round)
+
+    def train_peer(
+        self,
+        recipe: Recipe,
+        ticket: Ticket,
+        seed: int,
+        pruning: TfmotGradual,
+        rates: Rates,
+        round: int = 0,
+    ) -> Result:
+        train = functools.partial(
+            self.trainer.train_peer, recipe, ticket, seed, pruning, rates
+        )
+        return self._written(train, recipe, seed, round)
+
+    def _written(
+        self,
+        train: Callable[..., Result],
+        recipe: Recipe,
+        seed: int,
+        round: int | None,
+    ) -> Result:
+        """Returns the result of `train(report, waiting)`, written down."""
+        written = 0
+
+        def report(now: Report) -> None:
+            nonlocal written
+            self.trained = True
+            self._write(seed, round, now.rows[written:])
+            written = len(now.rows)
+            self.watcher.show(round, now)
+
+        def waiting() -> None:
+            self.watcher.say(f"{self.arm}: another process trains it; waiting")
+
+        result = train(report, waiting)
+        seconds = Row(recipe.steps, "train", "seconds", result.seconds)
+        # The history was not reported if it was stored.
+        self._write(seed, round, [*result.history, seconds])
+        return result
+
+    def _write(self, seed: int, round: int | None, rows: Iterable[Row]) -> None:
+        if round is not None:
+            self.run.append(Record(seed, self.arm, round, *r) for r in rows)

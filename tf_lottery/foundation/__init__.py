@@ -1,0 +1,1 @@
+"""Numbers, names and files: what everything else stands on."""

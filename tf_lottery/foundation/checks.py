@@ -1,0 +1,86 @@
+"""Checks of what a user wrote, with one clear sentence when it is wrong.
+
+gin checks that a parameter exists, not what it holds, so the classes that gin
+builds check their own fields with these functions: before anything runs.
+
+>>> positive_int("SEEDS", "three")
+Traceback (most recent call last):
+    ...
+tf_lottery.foundation.checks.InvalidValue: expected SEEDS to be a whole
+number of at least 1, received 'three'
+"""
+
+import math
+from collections.abc import Collection
+from typing import Any
+
+
+class InvalidValue(ValueError):
+    """What a user wrote is not what was expected; the message says both."""
+
+
+def positive_int(name: str, value: Any) -> None:
+    """Raises InvalidValue unless `value` is an integer of at least 1."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InvalidValue(
+            f"expected {name} to be a whole number of at least 1, "
+            f"received {value!r}"
+        )
+
+
+def number(name: str, value: Any) -> None:
+    """Raises InvalidValue unless `value` is a finite number."""
+    if (
+        not isinstance(value, int | float)
+        or isinstance(value, bool)
+        or not math.isfinite(value)
+    ):
+        raise InvalidValue(
+            f"expected {name} to be a finite number, received {value!r}"
+        )
+
+
+def fraction(name: str, value: Any) -> None:
+    """Raises InvalidValue unless `value` is a number in (0, 1]."""
+    number(name, value)
+    if not 0 < value <= 1:
+        raise InvalidValue(f"expected {name} to be in (0, 1], received {value}")
+
+
+def boolean(name: str, value: Any) -> None:
+    """Raises InvalidValue unless `value` is True or False."""
+    if not isinstance(value, bool):
+        raise InvalidValue(
+            f"expected {name} to be True or False, received {value!r}"
+        )
+
+
+def text(name: str, value: Any) -> None:
+    """Raises InvalidValue unless `value` is a string that says something."""
+    if not isinstance(value, str) or not value:
+        raise InvalidValue(f"expected {name} to be a name, received {value!r}")
+
+
+def kind(name: str, value: Any, cls: type) -> None:
+    """Raises InvalidValue unless `value` is an instance of `cls`."""
+    if not isinstance(value, cls):
+        raise InvalidValue(
+            f"expected {name} to be @{cls.__name__}(), received {value!r}"
+        )
+
+
+def instance(name: str, value: Any, cls: type) -> None:
+    """Raises InvalidValue likewise, in words of Python and not of gin."""
+    if not isinstance(value, cls):
+        raise InvalidValue(
+            f"expected {name} to be of class {cls.__name__}, received {value!r}"
+        )
+
+
+def one_of(name: str, value: Any, known: Collection[str]) -> None:
+    """Raises InvalidValue unless `value` is among `known`."""
+    if not isinstance(value, str) or value not in known:
+        raise InvalidValue(
+            f"expected {name} to be one of {', '.join(known)}, "
+            f"received {value!r}"
+        )

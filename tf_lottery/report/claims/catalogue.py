@@ -1,0 +1,75 @@
+"""The catalogue: experiments, networks and gin files by their names here."""
+
+from typing import Any
+
+EXPERIMENTS = {
+    "lottery_tickets": "rounds",
+    "mask_criteria": "rounds",
+    "init_variants": "rounds",
+    "mask0_actions": "rounds",
+    "heuristic_supermask": "untrained",
+    "supermask": "supermask",
+}
+"""The gin file that gives an experiment's runs, and of which kind they are."""
+
+
+GIN_FILES = {
+    **{("LeNet", name): f"gin/{name}.gin" for name in EXPERIMENTS},
+    **{
+        (f"Conv-{n}", name): f"gin/zhou2019/{name}/conv{n}.gin"
+        for n in (2, 4, 6)
+        for name in EXPERIMENTS
+    },
+    **{
+        (f"Conv-{n}", "lottery_tickets"): f"gin/frankle2019/conv{n}.gin"
+        for n in (2, 4, 6)
+    },
+    **{
+        (f"Conv-{n}", "supermask"): f"gin/zhou2019/table1/conv{n}.gin"
+        for n in (2, 4, 6)
+    },
+}
+"""By network and experiment."""
+
+
+TITLES = {
+    "lottery_tickets": "Lottery tickets, Frankle & Carbin 2019, figures 3 to 5",
+    "mask_criteria": "Mask criteria, Zhou et al. 2019, figure 3",
+    "init_variants": "Init variants, Zhou et al. 2019, figure 4",
+    "mask0_actions": "Mask-0 actions, Zhou et al. 2019, figure 5",
+    "heuristic_supermask": (
+        "Masks on untrained networks, Zhou et al. 2019, figure 6"
+    ),
+    "supermask": "Learned supermasks, Zhou et al. 2019, table 1",
+}
+
+
+NETWORKS: dict[str, dict[str, Any]] = {
+    "LeNet": {"call": "tf_lottery>lenet.LeNet", "hidden": [300, 100]},
+    "Conv-2": {"call": "tf_lottery>conv.Conv", "blocks": 1},
+    "Conv-4": {"call": "tf_lottery>conv.Conv", "blocks": 2},
+    "Conv-6": {"call": "tf_lottery>conv.Conv", "blocks": 3},
+}
+"""Fields of a recipe's model, in canonical form."""
+
+
+ITERATIONS = {
+    "LeNet": (50_000, 1.2e-3),
+    "Conv-2": (20_000, 2e-4),
+    "Conv-4": (25_000, 3e-4),
+    "Conv-6": (30_000, 3e-4),
+}
+"""And the learning rate."""
+
+
+RATES = {"Conv-2": 0.1, "Conv-4": 0.1, "Conv-6": 0.15}
+"""Of convolutions; of the others they are alike."""
+
+
+def network_of(plan: dict[str, Any]) -> str:
+    """Returns the name of the network that a plan trains."""
+    model = plan["recipe"]["model"]
+    for name, fields in NETWORKS.items():
+        if all(model.get(key) == value for key, value in fields.items()):
+            return name
+    return str(model.get("call", "?")).rpartition(".")[2]

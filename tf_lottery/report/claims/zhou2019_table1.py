@@ -1,0 +1,217 @@
+"""What Zhou et al. 2019, "Deconstructing Lottery Tickets", have in table 1.
+
+The best supermasks, by criteria and learned, beside trained weights.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tf_lottery.report.claims.claim import (
+    DENSE,
+    END,
+    INFINITE,
+    Claim,
+    Comparison,
+    Side,
+)
+from tf_lottery.report.claims.zhou2019 import PAPER, heuristic
+
+
+def _learned(arm: str, network: str | None = None) -> Side:
+    return Side("supermask", arm, END, network)
+
+
+class _Row(NamedTuple):
+    """Table 1: test accuracy of supermasks, in per cent.
+
+    Args:
+        heuristic: By large_final_same_sign, on initial weights and on signed
+            constants.
+        learned: On initial weights, signed constants, and both with DWR.
+        trained: Of the network with trained weights.
+        sure: Which of the seven the notes or the abstract have.
+        floors: What counts as each of the seven.
+    """
+
+    heuristic: tuple[float, float]
+    learned: tuple[float, float, float, float]
+    trained: float
+    sure: dict[int, str]
+    floors: tuple[float, ...]
+
+
+TABLE_1 = {
+    "LeNet": _Row(
+        (79.3, 86.0),
+        (95.3, 96.4, 97.8, 98.0),
+        97.7,
+        {1: "abstract", 2: "notes", 5: "notes"},
+        (70, 80, 94, 95, 96.5, 97, 97),
+    ),
+    "Conv-2": _Row(
+        (22.3, 37.4),
+        (64.4, 66.3, 65.0, 66.0),
+        69.2,
+        {5: "notes"},
+        (15, 30, 61, 63, 61, 63, 66),
+    ),
+    "Conv-4": _Row(
+        (23.7, 39.7),
+        (65.4, 66.2, 71.7, 72.5),
+        75.4,
+        {2: "notes", 5: "notes"},
+        (15, 30, 61, 63, 68, 69, 72),
+    ),
+    "Conv-6": _Row(
+        (24.0, 41.0),
+        (65.3, 65.4, 76.3, 76.5),
+        78.3,
+        {1: "abstract", 5: "notes"},
+        (15, 30, 61, 62, 70, 70, 75),
+    ),
+}
+ARMS = ("init", "signed constant", "DWR init", "DWR signed constant")
+BY_SIGN = ("large_final_same_sign", "large_final_same_sign SC")
+
+
+def _table_1(network: str, row: _Row) -> Iterator[Claim]:
+    def claim(
+        number: int, statement: str, source: str, *comparisons: Comparison
+    ) -> Claim:
+        key = f"T1-{network}-{number}"
+        return Claim(
+            key, PAPER, "table 1", statement, network, source, comparisons
+        )
+
+    on = ("initial weights", "signed constants")
+    sides = (
+        *map(heuristic, BY_SIGN),
+        *map(_learned, ARMS),
+        Side("lottery_tickets", "winning ticket", DENSE),
+    )
+    values = (*row.heuristic, *row.learned, row.trained)
+    statements = (
+        *(
+            f"A mask by large_final_same_sign on {what}, nothing trained, has "
+            f"up to {value:g} %."
+            for what, value in zip(on, row.heuristic, strict=True)
+        ),
+        *(
+            f"A learned mask on {on[i % 2]}"
+            f"{' with rescaling (DWR)' if i > 1 else ''} has {value:g} %."
+            for i, value in enumerate(row.learned)
+        ),
+        f"Trained weights have {row.trained:g} %.",
+    )
+    for i, (side, statement) in enumerate(zip(sides, statements, strict=True)):
+        yield claim(
+            i + 1,
+            statement,
+            row.sure.get(i, "recalled"),
+            Comparison(side, float(row.floors[i]), paper=values[i]),
+        )
+    yield claim(
+        8,
+        "Signed constants are at least as good as initial weights, under "
+        "masks by criterion and learned ones.",
+        "notes",
+        Comparison(heuristic(BY_SIGN[1]), heuristic(BY_SIGN[0])),
+        *(
+            Comparison(
+                _learned(signed),
+                _learned(plain),
+                expect="=",
+                paper=row.learned[i + 1] - row.learned[i],
+                size=(-0.3, INFINITE),
+            )
+            for i, plain, signed in ((0, *ARMS[:2]), (2, *ARMS[2:]))
+        ),
+    )
+    yield claim(
+        9,
+        "Learned masks are far better than those by a criterion.",
+        "notes",
+        *(
+            Comparison(
+                _learned(arm),
+                heuristic(by_sign),
+                paper=row.learned[i] - row.heuristic[i],
+                size=(5.0, INFINITE),
+            )
+            for i, (arm, by_sign) in enumerate(
+                zip(ARMS[:2], BY_SIGN, strict=True)
+            )
+        ),
+    )
+
+
+LEARNED = (
+    Claim(
+        "Z19",
+        PAPER,
+        "table 1",
+        "With rescaling and signed constants a learned mask is as good as "
+        "trained weights, or better.",
+        "LeNet",
+        "notes",
+        (
+            Comparison(
+                _learned("DWR signed constant"),
+                Side("lottery_tickets", "winning ticket", DENSE),
+                expect="=",
+                paper=0.3,
+                size=(-0.3, INFINITE),
+            ),
+        ),
+    ),
+    Claim(
+        "Z20",
+        PAPER,
+        "table 1",
+        "Rescaling helps the deeper networks most: much on Conv-4 and Conv-6, "
+        "hardly on Conv-2.",
+        "Conv-6",
+        "notes",
+        (
+            *(
+                Comparison(
+                    _learned("DWR signed constant", network),
+                    _learned("signed constant", network),
+                    paper=paper,
+                    size=(3.0, INFINITE),
+                )
+                for network, paper in (("Conv-6", 11.1), ("Conv-4", 6.3))
+            ),
+            Comparison(
+                _learned("DWR signed constant", "Conv-2"),
+                _learned("signed constant", "Conv-2"),
+                expect="=",
+                paper=-0.3,
+                size=(-2.0, 2.0),
+            ),
+        ),
+    ),
+    Claim(
+        "Z21",
+        PAPER,
+        "section 6",
+        "Learned masks keep between 11 and 93 % of the weights.",
+        "LeNet",
+        "notes",
+        tuple(
+            Comparison(
+                _learned(arm), 0.0, metric="kept", expect="=", size=(11.0, 93.0)
+            )
+            for arm in ARMS
+        ),
+    ),
+)
+
+CLAIMS = (
+    *(
+        claim
+        for network, row in TABLE_1.items()
+        for claim in _table_1(network, row)
+    ),
+    *LEARNED,
+)

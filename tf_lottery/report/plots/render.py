@@ -1,0 +1,60 @@
+"""Drawing: matplotlib figures as files, and as part of a page.
+
+In a page a figure is inline SVG whose lines and letters take their colours
+from the page, so that it is as legible in the dark as in the light.
+"""
+
+import hashlib
+import io
+import re
+from typing import Any
+
+import matplotlib
+from markupsafe import Markup
+from matplotlib.figure import Figure
+
+from tf_lottery.report.plots.style import STYLE
+
+INK = "#000000"
+GRID = STYLE["grid.color"]
+PAPER = "#ffffff"
+
+
+def render(figure: Figure, kind: str) -> bytes:
+    """Returns a figure as "svg" or "png"; equal figures give equal bytes."""
+    buffer = io.BytesIO()
+    options: dict[str, Any] = {"metadata": {"Date": None}}
+    if kind == "png":  # quick rather than small: a report has a hundred
+        options = {"dpi": 120, "pil_kwargs": {"compress_level": 1}}
+    with matplotlib.rc_context(STYLE):
+        figure.savefig(buffer, format=kind, **options)
+    return buffer.getvalue()
+
+
+def inline(svg: bytes, caption: str) -> Markup:
+    """Returns an SVG file as an element of a page.
+
+    Args:
+        svg: Of `render`.
+        caption: What it shows, for those who do not see it.
+    """
+    text = svg.decode()
+    text = text[text.index("<svg") :]
+    width, height = (
+        text.split(f' {side}="', 1)[1].split('"', 1)[0]
+        for side in ("width", "height")
+    )
+    # The size is the page's business; the viewBox keeps the proportions.
+    for side, value in (("width", width), ("height", height)):
+        text = text.replace(f' {side}="{value}"', "", 1)
+    # Names that nothing refers to, and that every figure of a page has.
+    text = re.sub(r' id="[\w.]+_\d+"', "", text)
+    # Those that something refers to are the figure's own.
+    own = hashlib.sha256(svg).hexdigest()[:8]
+    text = re.sub(r'(\bid="|"#|url\(#)([\w.-]+)', rf"\1\2-{own}", text)
+    for colour, name in ((INK, "ink"), (GRID, "grid"), (PAPER, "paper")):
+        text = text.replace(colour, f"var(--{name})")
+    label = Markup('<svg role="group" aria-label="{}" style="max-width: {}" ')
+    points = float(width.removesuffix("pt"))
+    start = label.format(caption, f"{points / 72:.2f}in")
+    return Markup(start + Markup(text.removeprefix("<svg ")))

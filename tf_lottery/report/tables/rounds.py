@@ -1,0 +1,192 @@
+"""Rounds: what an experiment comes to over the fraction of weights remaining.
+
+A line of a figure is an arm, or several that are repetitions of one: "random
+reinit #1" and "#2" are drawn as "random reinit". Its points are rounds, each
+with a value a seed (and repetition).
+
+>>> line_of("random reinit #2"), line_of("one-shot")
+('random reinit', 'one-shot')
+"""
+
+import functools
+import math
+import re
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+from tf_lottery.report.tables.summary import Line
+
+COLUMNS = 6
+"""Rounds in a table; the summary has them all."""
+
+
+class Point(NamedTuple):
+    """One round of a line.
+
+    Args:
+        remaining: Per cent of the weights, mean over the values.
+        values: One a seed and repetition.
+        round: Which.
+    """
+
+    remaining: float
+    values: tuple[float, ...]
+    round: int = 0
+
+    @property
+    def mean(self) -> float:
+        """Of the values."""
+        return statistics.fmean(self.values)
+
+
+def accuracy_at_stop(line: Line) -> float:
+    """Returns the test accuracy at the lowest validation loss, in per cent."""
+    return 100 * line.test_accuracy_at_stop
+
+
+def stop_step(line: Line) -> float:
+    """Returns the step of the lowest validation loss."""
+    return line.stop_step
+
+
+def accuracy(line: Line) -> float:
+    """Returns the test accuracy at the end, in per cent."""
+    return 100 * line.test_accuracy
+
+
+def train_accuracy(line: Line) -> float:
+    """Returns the accuracy on the last batches trained on, in per cent."""
+    return 100 * line.train_accuracy
+
+
+@functools.cache
+def line_of(arm: str) -> str:
+    """Returns the name of the line that an arm is part of."""
+    return re.sub(r" #\d+$", "", arm)
+
+
+def untrained(lines: Iterable[Line]) -> bool:
+    """Returns whether nothing was trained after round 0."""
+    steps = [line.steps for line in later(lines)]
+    return bool(steps) and not any(steps)
+
+
+def later(lines: Iterable[Line]) -> list[Line]:
+    """Returns the lines of all rounds but the dense one."""
+    return [line for line in lines if line.round]
+
+
+def dense(lines: Iterable[Line], value: Callable[[Line], float]) -> float:
+    """Returns the mean of a value over the dense networks, NaN of none."""
+    by_seed = {
+        line.seed: value(line)
+        for line in lines
+        if line.round == 0 and not math.isnan(value(line))
+    }
+    return statistics.fmean(by_seed.values()) if by_seed else math.nan
+
+
+def points(
+    lines: Iterable[Line],
+    arms: Iterable[str],
+    value: Callable[[Line], float],
+) -> dict[str, list[Point]]:
+    """Returns the points of each line, from all weights to few.
+
+    Args:
+        lines: Of the summary.
+        arms: In the order of the legend.
+        value: What to show of a training, NaN if it has none.
+    """
+    by_name: dict[str, list[Line]] = {}
+    for line in lines:
+        by_name.setdefault(line_of(line.arm), []).append(line)
+    found: dict[str, list[Point]] = {}
+    for name in dict.fromkeys(map(line_of, arms)):
+        rounds: dict[int, list[Line]] = {}
+        # Of a control, round 0 is the same training in every repetition.
+        seen = set()
+        for line in by_name.get(name, []):
+            if math.isnan(value(line)):
+                continue
+            if line.round == 0 and line.seed in seen:
+                continue
+            seen.add(line.seed if line.round == 0 else None)
+            rounds.setdefault(line.round, []).append(line)
+        found[name] = [
+            Point(
+                100 * statistics.fmean(line.remaining for line in group),
+                tuple(value(line) for line in group),
+                number,
+            )
+            for number, group in sorted(rounds.items())
+        ]
+    return found
+
+
+def table(
+    title: str, series: dict[str, list[Point]], digits: int, best: bool = False
+) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
+    """Returns title, header and rows of a table of means.
+
+    The header has the per cent of weights remaining of the longest line; of
+    many rounds, a choice. A line that has another per cent there has a gap.
+
+    Args:
+        title: Of the table.
+        series: Points of each line.
+        digits: After the decimal point.
+        best: Whether the last column is the highest mean over all rounds.
+    """
+    longest = max(series.values(), key=len, default=[])
+    count = min(COLUMNS, len(longest))
+    picks = sorted(
+        {
+            round(i * (len(longest) - 1) / max(1, count - 1))
+            for i in range(count)
+        }
+    )
+    shown = [longest[i].remaining for i in picks]
+    header = ("arm", "runs", *(f"{percent:.3g} %" for percent in shown))
+    if best:
+        header = (*header, "best")
+    rows = []
+    for name, line in series.items():
+        if not line:
+            continue
+        cells = [
+            f"{line[i].mean:,.{digits}f}"
+            if i < len(line)
+            and math.isclose(line[i].remaining, percent, rel_tol=0.05)
+            else "–"
+            for i, percent in zip(picks, shown, strict=True)
+        ]
+        if best:
+            cells.append(f"{max(p.mean for p in line):,.{digits}f}")
+        rows.append((name, str(max(len(p.values) for p in line)), *cells))
+    return title, header, rows
+
+
+def tables(
+    lines: Sequence[Line], arms: Sequence[str]
+) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
+    """Returns the tables of a run: title, header and rows of each."""
+    if untrained(lines):
+        title = "Test accuracy without training (%), by weights remaining"
+        series = points(later(lines), arms, accuracy)
+        return [table(title, series, 2, best=True)]
+    at_stop = points(lines, arms, accuracy_at_stop)
+    steps = points(lines, arms, stop_step)
+    return [
+        table(
+            "Test accuracy at early stop (%), by weights remaining", at_stop, 2
+        ),
+        table("Early-stop iteration, by weights remaining", steps, 0),
+    ]
+
+
+def mean(values: Iterable[float]) -> float:
+    """Returns the mean of those that are numbers; NaN if none is."""
+    known = [value for value in values if not math.isnan(value)]
+    return statistics.fmean(known) if known else math.nan

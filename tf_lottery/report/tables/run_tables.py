@@ -1,0 +1,192 @@
+"""Tables: what a run comes to, in a few small CSV files.
+
+    summary.csv    a line a training                      (`summary.Line`)
+    layers.csv     a line a layer of each mask       (`layers_table.Layer`)
+    overlap.csv    what masks have in common              (`overlap.Overlap`)
+    density.csv    where kept and pruned weights lie      (`density.Bin`)
+
+They are made of `metrics.csv` and `pictures/`, which can be large, and reports
+need nothing else.
+"""
+
+import itertools
+import math
+import pathlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from tf_lottery.foundation.files import write_atomically
+from tf_lottery.foundation.records import Record
+from tf_lottery.foundation.run_folder import scan_pictures, scan_records
+from tf_lottery.report.tables import (
+    csv_tables,
+    density,
+    layers_table,
+    overlap,
+    summary,
+)
+from tf_lottery.report.tables.density import Bin
+from tf_lottery.report.tables.layers_table import Layer
+from tf_lottery.report.tables.overlap import Overlap
+from tf_lottery.report.tables.summary import Line
+from tf_lottery.rules import weight_plane
+
+DENSITY_AT = 0.5
+"""Fraction of the weights remaining at which densities are shown: that round
+of a run that is closest to it."""
+
+
+class Tables(NamedTuple):
+    """The tables of a run, or of several together.
+
+    Args:
+        lines: Of `summary.csv`.
+        layers: Of `layers.csv`.
+        overlaps: Of `overlap.csv`.
+        bins: Of `density.csv`.
+    """
+
+    lines: list[Line]
+    layers: list[Layer]
+    overlaps: list[Overlap]
+    bins: list[Bin]
+
+
+FILES: dict[str, Any] = {
+    "summary.csv": Line,
+    "layers.csv": Layer,
+    "overlap.csv": Overlap,
+    "density.csv": Bin,
+}
+
+
+def measure(
+    folder: pathlib.Path, arms: Sequence[str], masks: bool = True
+) -> Tables:
+    """Returns the tables of a run's `metrics.csv` and `pictures/`.
+
+    Args:
+        folder: Of the run, which may be under way.
+        arms: In the order of the legend.
+        masks: Whether to look at the pictures, too.
+
+    Raises:
+        DamagedFile: `metrics.csv` has a line that is no record.
+    """
+    noted: list[Record] = []
+
+    def noting() -> Iterator[Record]:
+        for record in scan_records(folder):
+            if record.metric in layers_table.METRICS:
+                noted.append(record)
+            yield record
+
+    if not (folder / "metrics.csv").exists():  # it has just begun
+        return Tables([], [], [], [])
+    try:
+        lines = summary.summarize(noting())
+    except (OSError, ValueError) as error:
+        raise csv_tables.DamagedFile(
+            f"expected records in {folder / 'metrics.csv'}: {error}"
+        ) from error
+    _check(lines, arms, folder / "metrics.csv")
+    lines.sort(key=lambda line: (line.seed, arms.index(line.arm), line.round))
+    overlaps: list[Overlap] = []
+    bins: list[Bin] = []
+    if masks:
+        shown = density_round(lines)
+        found = scan_pictures(folder)
+        for round, group in itertools.groupby(found, lambda p: p.round):
+            together = sorted(group, key=lambda p: arms.index(p.arm))
+            overlaps += overlap.of_round(together, arms)
+            if round == shown:
+                first = min(p.seed for p in together)
+                bins += density.bins(p for p in together if p.seed == first)
+    return Tables(lines, layers_table.collect(noted), overlaps, bins)
+
+
+def density_round(lines: Iterable[Line]) -> int:
+    """Returns the round whose weights remaining are closest to a half.
+
+    In the first arm that has the round: those of others may not follow the
+    ladder.
+    """
+    remaining: dict[int, float] = {}
+    for line in lines:
+        if line.round and line.remaining > 0:
+            remaining.setdefault(line.round, line.remaining)
+    return min(
+        remaining,
+        key=lambda place: abs(math.log(remaining[place] / DENSITY_AT)),
+        default=0,
+    )
+
+
+def write(folder: pathlib.Path, tables: Tables) -> None:
+    """Writes the tables that have rows.
+
+    Raises:
+        StorageError: A file could not be written.
+    """
+    by_name: dict[str, Any] = dict(zip(FILES, tables, strict=True))
+    for name, table in by_name.items():
+        if table:
+            text = csv_tables.to_csv(FILES[name], table)
+            write_atomically(folder / name, text.encode())
+
+
+def read_summary(folder: pathlib.Path, arms: Sequence[str]) -> list[Line]:
+    """Returns the lines that `write` wrote.
+
+    Raises:
+        DamagedFile: The file is damaged, or not there.
+    """
+    lines = csv_tables.from_csv(Line, folder / "summary.csv")
+    _check(lines, arms, folder / "summary.csv")
+    return lines
+
+
+def read(folder: pathlib.Path, arms: Sequence[str]) -> Tables:
+    """Returns the tables that `write` wrote; only the summary must be there.
+
+    Raises:
+        DamagedFile: A file is damaged.
+    """
+    lines = read_summary(folder, arms)
+    places = {line.round for line in lines}
+    others: list[Any] = []
+    for name, kind in list(FILES.items())[1:]:
+        path = folder / name
+        table = csv_tables.from_csv(kind, path) if path.exists() else []
+        for row in table:
+            if row.arm not in arms:
+                raise _damaged(f"one of the arms {arms}", path, row)
+            if row.round not in places:
+                raise _damaged(f"a round of {places}", path, row)
+            if isinstance(row, Bin) and not _in_plane(row):
+                raise _damaged("a bin of the plane", path, row)
+        others.append(table)
+    return Tables(lines, *others)
+
+
+def _check(
+    lines: Sequence[Line], arms: Sequence[str], path: pathlib.Path
+) -> None:
+    for line in lines:
+        if line.arm not in arms:
+            raise _damaged(f"one of the arms {arms}", path, line)
+        for name in ("remaining", "test_accuracy", "test_accuracy_at_stop"):
+            value = getattr(line, name)
+            if not (math.isnan(value) or 0 <= value <= 1):
+                raise _damaged(f"{name} to be a fraction", path, line)
+
+
+def _in_plane(row: Bin) -> bool:
+    numbers = range(weight_plane.BINS)
+    return row.x in numbers and row.y in numbers and row.fate in density.FATES
+
+
+def _damaged(
+    what: str, path: pathlib.Path, row: object
+) -> csv_tables.DamagedFile:
+    return csv_tables.DamagedFile(f"expected {what} in {path}, received {row}")

@@ -1,0 +1,179 @@
+"""Values: the numbers of one side of a comparison, one a seed."""
+
+import functools
+import math
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from tf_lottery.report.claims.claim import Side
+from tf_lottery.report.tables import rounds
+from tf_lottery.report.tables.rounds import mean
+from tf_lottery.report.tables.summary import Line
+from tf_lottery.report.verdicts import missing_runs
+from tf_lottery.report.verdicts.missing_runs import Need
+from tf_lottery.report.verdicts.run_collection import Figure
+
+METRICS: dict[str, Callable[[Line], float]] = {
+    "accuracy": rounds.accuracy_at_stop,
+    "accuracy at the end": rounds.accuracy,
+    "training accuracy": rounds.train_accuracy,
+    # A network that is best before it trains stops at once, not at zero.
+    "stop": lambda line: max(1, line.stop_step),
+    "kept": lambda line: 100 * line.remaining,
+}
+
+
+class Missing(Exception):
+    """Something that a comparison needs is not there.
+
+    Args:
+        what: In words.
+        command: That makes it.
+    """
+
+    def __init__(self, what: str, command: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.command = command
+
+
+@dataclass(frozen=True)
+class Values:
+    """The numbers of one side.
+
+    Args:
+        metric: A key of `METRICS`.
+        side: Which arm, and where.
+        figure: The runs it is looked for in.
+        need: Network and experiment.
+        among: Rounds that count; None is all.
+    """
+
+    metric: str
+    side: Side
+    figure: Figure | None
+    need: Need
+    among: frozenset[int] | None = None
+
+    @functools.cached_property
+    def lines(self) -> list[Line]:
+        """The finished trainings of the arm at the place.
+
+        Of a range of rounds, those that most seeds have: one seed with a round
+        more must not make the others incomplete.
+
+        Raises:
+            Missing: There is none.
+        """
+        lines = self._at_place(self._of_arm())
+        seeds: dict[int, set[int]] = {}
+        for line in lines:
+            seeds.setdefault(line.round, set()).add(line.seed)
+        most = max(map(len, seeds.values()))
+        places = {p for p, found in seeds.items() if len(found) == most}
+        if self.among is not None:
+            places &= self.among
+        return [line for line in lines if line.round in places]
+
+    @property
+    def places(self) -> frozenset[int]:
+        """The rounds that the lines are of."""
+        return frozenset(line.round for line in self.lines)
+
+    @property
+    def iterations(self) -> int:
+        """Of a training; of the dense one if nothing else is trained."""
+        figure = self.figure
+        steps = figure.plan["recipe"]["steps"] if figure else 0
+        return max(line.steps for line in self.lines) or steps
+
+    @property
+    def remaining(self) -> float:
+        """Per cent of the weights, mean over the lines."""
+        return 100 * mean(line.remaining for line in self.lines)
+
+    @functools.cached_property
+    def by_seed(self) -> dict[int, float]:
+        """A mean over the rounds for each seed that has all of them.
+
+        Repetitions of a control are no replicates: their mean counts.
+        """
+        by_round = {
+            seed: values
+            for seed, values in self._by_round().items()
+            if values.keys() == self.places
+        }
+        found = {}
+        for seed, values in by_round.items():
+            if self.side.place.best:
+                others = [v for s, v in by_round.items() if s != seed]
+                found[seed] = values[_best(others or [values])]
+            else:
+                found[seed] = statistics.fmean(values.values())
+        return found
+
+    def only(self, places: frozenset[int]) -> "Values":
+        """Returns the numbers of some of the rounds."""
+        return replace(self, among=places)
+
+    def _by_round(self) -> dict[int, dict[int, float]]:
+        """Returns the value of each seed and round that has one."""
+        metric = METRICS[self._metric]
+        found: dict[int, dict[int, list[float]]] = {}
+        for line in self.lines:
+            value = metric(line)
+            if not math.isnan(value):
+                by_round = found.setdefault(line.seed, {})
+                by_round.setdefault(line.round, []).append(value)
+        return {
+            seed: {p: statistics.fmean(v) for p, v in by_round.items()}
+            for seed, by_round in sorted(found.items())
+        }
+
+    @property
+    def _metric(self) -> str:
+        supermask = self.figure is not None and self.figure.kind == "supermask"
+        # Of a learned mask, the paper reports what it ends with.
+        if supermask and self.metric == "accuracy":
+            return "accuracy at the end"
+        return self.metric
+
+    def _of_arm(self) -> list[Line]:
+        figure, arm = self.figure, self.side.arm
+        if figure is None:
+            raise Missing("there is no run of it", missing_runs.new(self.need))
+        lines = [x for x in figure.lines if rounds.line_of(x.arm) == arm]
+        lines = [x for x in lines if figure.finished(x)]
+        if not lines:
+            raise Missing(
+                f"the arm {arm!r} is missing",
+                missing_runs.more(self.need, figure, arm),
+            )
+        return lines
+
+    def _at_place(self, lines: list[Line]) -> list[Line]:
+        figure, place = self.figure, self.side.place
+        if figure is None or figure.kind == "supermask":
+            return lines
+        if place.round == 0:
+            found = [x for x in lines if not x.round]
+        else:
+            low, high = place.low / 100, place.high / 100
+            found = [x for x in lines if x.round and low <= x.remaining <= high]
+        if found:
+            return found
+        if place.round is None:
+            where = f"a round with {place.low:.3g} to {place.high:.3g} %"
+        else:
+            where = f"round {place.round} ({place.percent:.3g} %)"
+        raise Missing(
+            f"{where} of {self.side.arm!r} is missing",
+            missing_runs.more(self.need, figure, self.side.arm, place),
+        )
+
+
+def _best(seeds: list[dict[int, float]]) -> int:
+    """Returns the round with the highest mean over some seeds."""
+    means = {p: statistics.fmean(s[p] for s in seeds) for p in seeds[0]}
+    return max(means, key=lambda place: (means[place], place))

@@ -1,0 +1,115 @@
+"""Wording: comparisons and what came of them, in words and numbers."""
+
+import math
+
+from tf_lottery.report.claims.claim import DENSE, Comparison, Place, Side
+from tf_lottery.report.verdicts.intervals import Interval
+from tf_lottery.report.verdicts.judge import Finding
+
+NONE = "–"
+METRICS = {
+    "accuracy": "accuracy",
+    "accuracy at the end": "accuracy at the end",
+    "training accuracy": "training accuracy",
+    "stop": "early stop",
+    "kept": "weights kept",
+}
+
+
+def place(where: Place) -> str:
+    """Returns a place on the x axis in words.
+
+    >>> from tf_lottery.report.claims.claim import BEST, at, between
+    >>> place(DENSE), place(at(21.07, 7)), place(between(0, 22)), place(BEST)
+    ('dense', 'at 21.1 %', 'up to 22 %', 'at best')
+    """
+    if where == DENSE:
+        return "dense"
+    if where.best:
+        return "at best"
+    if where.percent is not None:
+        return f"at {where.percent:.3g} %"
+    if where.low == 0:
+        return f"up to {where.high:g} %" if where.high < 99 else ""
+    if where.high >= 99:
+        return f"from {where.low:g} %"
+    return f"{where.low:g} to {where.high:g} %"
+
+
+def side(one: Side) -> str:
+    """Returns what a side is: an arm and a place."""
+    if one.place == DENSE:
+        return "dense network"
+    names = (one.network, one.arm, place(one.place))
+    return " ".join(name for name in names if name)
+
+
+def comparison(what: Comparison) -> str:
+    """Returns what is compared.
+
+    >>> from tf_lottery.report.claims.claim import at
+    >>> ticket = Side("lottery_tickets", "winning ticket", at(21.07, 7))
+    >>> dense = Side("lottery_tickets", "winning ticket", DENSE)
+    >>> comparison(Comparison(ticket, dense, "stop", "<", "ratio"))
+    'early stop: winning ticket at 21.1 % ÷ dense network'
+    """
+    text = f"{METRICS[what.metric]}: {side(what.left)}"
+    if isinstance(what.right, Side):
+        sign = "÷" if what.form == "ratio" else "−"
+        text += f" {sign} {side(what.right)}"
+    return text
+
+
+def number(what: Comparison, value: float) -> str:
+    """Returns a value with its unit.
+
+    >>> from tf_lottery.report.claims.claim import END
+    >>> one = Side("supermask", "init", END)
+    >>> number(Comparison(one, one), 0.456), number(Comparison(one, 10.0), 95.3)
+    ('+0.46 points', '95.30 %')
+    """
+    if not isinstance(what.right, Side):
+        return f"{value:.2f} %"
+    if what.form == "ratio":
+        return f"{value:.2f} times"
+    return f"{value:+.2f} points"
+
+
+def interval(what: Comparison, effect: Interval | None) -> str:
+    """Returns where an effect lies, without its unit."""
+    if effect is None or math.isinf(effect.high):
+        return ""
+    signed = isinstance(what.right, Side) and what.form != "ratio"
+    low, high = (
+        f"{value:{'+' if signed else ''}.2f}"
+        for value in (effect.low, effect.high)
+    )
+    return f"{low} to {high}"
+
+
+def paper(what: Comparison) -> str:
+    """Returns the paper's number, or what it says without one."""
+    if what.paper is not None and (what.paper or what.expect != "="):
+        return number(what, what.paper)
+    if what.expect == "=":
+        return "alike" if isinstance(what.right, Side) else expected(what)
+    return "more" if what.expect == ">" else "less"
+
+
+def expected(what: Comparison) -> str:
+    """Returns between what the effect counts as the paper's."""
+    low, high = what.size
+    if math.isinf(low) and math.isinf(high):
+        return ""
+    if math.isinf(high):
+        return f"{low:g} or more"
+    if math.isinf(low):
+        return f"{high:g} or less"
+    return f"{low:g} to {high:g}"
+
+
+def difference(finding: Finding) -> str:
+    """Returns ours less the paper's, in the unit of both."""
+    if finding.effect is None or finding.comparison.paper is None:
+        return NONE
+    return f"{finding.effect.mean - finding.comparison.paper:+.2f}"

@@ -1,0 +1,1 @@
+"""The equation between two trainings, in numpy."""

@@ -1,0 +1,1 @@
+"""From a recipe, a ticket and a seed to a result."""

@@ -1,0 +1,84 @@
+"""How the peer prunes: one training, within which the mask shrinks.
+
+From the step t0 on, and until n steps of pruning of dt training steps each are
+done, a layer that is to lose the fraction s of its weights has lost
+
+    s_t = s * (1 - (1 - (t - t0) / (n * dt)) ** 3)
+
+of them: many while there are many to choose from, few in the end. The weights
+train on in between, and after it with the mask as it is.
+
+>>> TfmotGradual(begin=0.2, end=0.7).schedule(steps=1000)
+MaskSteps(begin=200, end=700, frequency=100)
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from tf_lottery.foundation import checks
+from tf_lottery.foundation.checks import InvalidValue
+
+
+class MaskSteps(NamedTuple):
+    """When the masks of a training are made anew.
+
+    Args:
+        begin: The step t0, at which nothing is pruned yet.
+        end: The step that makes the last mask.
+        frequency: Steps from one mask to the next; `end - begin` is a multiple
+            of it, so that the last mask is as small as was asked for.
+    """
+
+    begin: int
+    end: int
+    frequency: int
+
+
+@dataclass(frozen=True)
+class TfmotGradual:
+    """How a training is pruned on its way.
+
+    Args:
+        begin: Where the first weights go, as a fraction of the steps.
+        end: Where the last ones do; the rest of the steps are for the network
+            that is left.
+        frequency: Steps from one mask to the next; fewer if there are not as
+            many between begin and end.
+
+    Raises:
+        InvalidValue: A field is of the wrong type or range.
+
+    References:
+        Zhu & Gupta 2017, "To prune, or not to prune", section 3, equation 1.
+        Between 100 and 1000 steps, they see no difference that the frequency
+        makes; 100 is the default of tensorflow-model-optimization, as the
+        power of 3 is. Of five pairs of begin and end that were tried on LeNet
+        (one seed, 15,000 steps, down to 1 % of the weights), the defaults had
+        the best validation accuracy.
+    """
+
+    begin: float = 0.1
+    end: float = 0.5
+    frequency: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("begin", "end"):
+            checks.number(f"TfmotGradual.{name}", getattr(self, name))
+        checks.positive_int("TfmotGradual.frequency", self.frequency)
+        if not 0 <= self.begin < self.end <= 1:
+            raise InvalidValue(
+                "expected TfmotGradual.begin and end to be fractions of the "
+                f"steps, in this order, received {self.begin!r} and "
+                f"{self.end!r}"
+            )
+
+    def schedule(self, steps: int) -> MaskSteps:
+        """Returns the steps at which a training makes its masks.
+
+        Args:
+            steps: Of the training.
+        """
+        end = max(1, round(self.end * steps))
+        window = max(1, end - round(self.begin * steps))
+        frequency = min(self.frequency, window)
+        return MaskSteps(end - window // frequency * frequency, end, frequency)

@@ -1,0 +1,210 @@
+"""Steps: the compiled program that trains, many steps a call.
+
+On one device the whole program is compiled by XLA. On several replicas it is
+the usual loop of tf.distribute: `strategy.run` for each step, gradients summed
+over replicas by the optimizer. Streamed images come one batch at a time from
+tf.data, and the program is a single step.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_lottery.masking.kernels import all_layers, masked_kernels
+from tf_lottery.masking.layers import bare_kernels, is_held
+from tf_lottery.training.recipes import Recipe
+from tf_lottery.workloads.classification import classification_losses, hits
+from tf_lottery.workloads.images.batches import Resident, Streamed, scale
+
+STEPS_PER_CALL = 500
+"""Steps between two signs of life, and between two possible checkpoints."""
+
+Run = Callable[[int, int], tuple[float, float, int]]
+"""From (first step, count) to the sums of the loss and of the images that
+were classified right, and the first step whose loss is not finite, or -1."""
+
+
+def runner(
+    recipe: Recipe,
+    model: keras.Model,
+    optimizer: keras.optimizers.Optimizer,
+    source: Resident | Streamed,
+    strategy: tf.distribute.Strategy,
+    jit: bool,
+    seed: int,
+) -> Run:
+    """Returns the function that trains for some steps.
+
+    The model's kernels hold the values of pruned weights, as those of a ticket
+    that was loaded do.
+    """
+    variables = model.trainable_variables
+    replicas = strategy.num_replicas_in_sync
+    # TensorFlow's own device: any other strategy, of one replica too, wants to
+    # apply the optimizer in its own loop.
+    with strategy.scope():
+        folded = not tf.distribute.has_strategy()
+    update = _update(model, optimizer, folded)
+
+    def learn(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        with (
+            tf.GradientTape() as tape,
+            bare_kernels() if folded else nullcontext(),
+        ):
+            logits = model(images, training=True)
+            losses = classification_losses(labels, logits)
+            # Over the whole batch: the optimizer sums over replicas.
+            loss = tf.reduce_sum(losses) / recipe.batch_size
+            for penalty in model.losses:
+                loss += penalty / replicas
+        update(tape.gradient(loss, variables))
+        return tf.stack([loss, tf.reduce_sum(hits(labels, logits))])
+
+    if isinstance(source, Streamed):
+        return _streamed(recipe, learn, source, strategy, jit, seed)
+    return _resident(recipe, learn, source, strategy, jit, seed)
+
+
+Learn = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+Gradients = list[tf.Tensor | None]
+
+
+def _update(
+    model: keras.Model, optimizer: keras.optimizers.Optimizer, folded: bool
+) -> Callable[[Gradients], None]:
+    """Returns what takes the optimizer's step.
+
+    Folded, fixed masks are applied here, once, and not where kernels are read:
+    pruned weights have no gradient, and stay as they are whatever the optimizer
+    does to weights without one (weight decay). XLA makes that and each formula
+    of the optimizer one pass over a kernel, also where it does not compile the
+    rest of a step. Within another strategy than TensorFlow's default one it
+    cannot be used.
+    """
+    variables = model.trainable_variables
+    if not folded:
+        return lambda gradients: optimizer.apply(gradients, variables)
+    masks = {
+        id(kernel.variable): kernel.mask.value
+        for kernel in masked_kernels(model).values()
+        if is_held(kernel.mask)
+    }
+
+    @tf.function(jit_compile=True)
+    def update(gradients: Gradients) -> None:
+        masked, held = [], []
+        for variable, gradient in zip(variables, gradients, strict=True):
+            if id(variable) in masks:
+                kept = masks[id(variable)].value
+                before = tf.convert_to_tensor(variable.value)
+                held.append((variable, kept, before))
+                if gradient is not None:
+                    gradient = tf.where(kept, gradient, tf.zeros_like(gradient))
+            masked.append(gradient)
+        optimizer.apply(masked, variables)
+        for variable, kept, before in held:
+            variable.assign(tf.where(kept, variable.value, before))
+
+    return update
+
+
+def _resident(
+    recipe: Recipe,
+    learn: Learn,
+    source: Resident,
+    strategy: tf.distribute.Strategy,
+    jit: bool,
+    seed: int,
+) -> Run:
+    # As many rows in every call, so that one program serves all of them.
+    length = min(STEPS_PER_CALL, recipe.eval_every)
+
+    def replica(row: tf.Tensor) -> tf.Tensor:
+        return learn(*source.take(_own_part(row)))
+
+    @tf.function(jit_compile=jit)
+    def program(rows: tf.Tensor, count: tf.Tensor) -> tuple:
+        # Not tf.range(count): XLA would compile anew for every count.
+        i, sums, bad = 0, tf.zeros(2), -1
+        while i < count:
+            parts = strategy.run(replica, args=(rows[i],))
+            step = strategy.reduce("SUM", parts, axis=None)
+            sums += step
+            diverged = tf.logical_not(tf.math.is_finite(step[0]))
+            bad = tf.where(diverged & (bad < 0), i, bad)
+            i += 1
+        return sums, bad
+
+    def run(step: int, count: int) -> tuple[float, float, int]:
+        rows = np.zeros((length, recipe.batch_size), np.int32)
+        rows[:count] = source.rows(seed, recipe.batch_size, step, count)
+        sums, bad = program(tf.constant(rows), tf.constant(count))
+        loss, correct = sums.numpy()
+        return float(loss), float(correct), int(bad)
+
+    return run
+
+
+def _streamed(
+    recipe: Recipe,
+    learn: Learn,
+    source: Streamed,
+    strategy: tf.distribute.Strategy,
+    jit: bool,
+    seed: int,
+) -> Run:
+    batches: Iterator[Any] = iter(())
+    position = -1
+
+    def replica(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        return learn(scale(_own_part(images)), _own_part(labels))
+
+    @tf.function(jit_compile=jit)
+    def program(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        parts = strategy.run(replica, args=(images, labels))
+        return strategy.reduce("SUM", parts, axis=None)
+
+    def run(step: int, count: int) -> tuple[float, float, int]:
+        nonlocal batches, position
+        if step != position:
+            batches = source.batches(seed, recipe.batch_size, step)
+        steps = [program(*next(batches)) for _ in range(count)]
+        position = step + count
+        table = np.stack([s.numpy() for s in steps])
+        bad = np.flatnonzero(~np.isfinite(table[:, 0]))
+        loss, correct = table.sum(axis=0)
+        return float(loss), float(correct), int(bad[0]) if len(bad) else -1
+
+    return run
+
+
+def _own_part(batch: tf.Tensor) -> tf.Tensor:
+    """Returns this replica's part of a batch, within `strategy.run`."""
+    context = tf.distribute.get_replica_context()
+    share = batch.shape[0] // context.num_replicas_in_sync
+    first = context.replica_id_in_sync_group * share
+    return batch[first : first + share]
+
+
+def compiles_well(model: keras.Model, strategy: tf.distribute.Strategy) -> bool:
+    """Returns whether XLA makes the training of a model faster.
+
+    It does for dense networks and on accelerators. On a CPU, convolutions
+    are faster without it, and around several replicas it cannot be used.
+    """
+    if strategy.num_replicas_in_sync > 1:
+        return False
+    if tf.config.list_logical_devices("GPU"):
+        return True
+    kinds = (
+        keras.layers.Conv1D,
+        keras.layers.Conv2D,
+        keras.layers.Conv3D,
+        keras.layers.DepthwiseConv2D,
+        keras.layers.Conv2DTranspose,
+    )
+    return not any(isinstance(layer, kinds) for layer in all_layers(model))

@@ -1,0 +1,147 @@
+"""Training: a pure function of (recipe, ticket, seed).
+
+`train` compiles two programs, one of many training steps and one that
+evaluates a split, and calls them in turn from Python:
+
+    until the last step:
+        evaluate validation and test                   (one XLA program)
+        train for `eval_every` steps, at most 500 of them a call
+                                                       (the other)
+
+Test images are left out where nobody asked for them (`test_at_stop`).
+
+Images live on the device and a batch is a row of indices, so nothing but
+those travels between calls. Which images a step sees and which masks it draws
+are functions of (seed, step), so a training that was interrupted goes on from
+its last checkpoint and ends with the same bits.
+
+Under a strategy with several replicas, each step runs on all of them with a
+part of the batch each, and the loss is averaged over the whole batch: one
+device and several give the same weights up to rounding.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+
+import tensorflow as tf
+
+from tf_lottery.masking.model_state import (
+    read_state,
+)
+from tf_lottery.rules.tickets import Ticket
+from tf_lottery.training import steps
+from tf_lottery.training.history import (
+    Checkpoint,
+    Place,
+    Report,
+    Result,
+    diverged,
+)
+from tf_lottery.training.programs import Programs, dump, load
+from tf_lottery.training.recipes import Recipe
+from tf_lottery.workloads.images.batches import Resident, Streamed
+
+
+def train(
+    recipe: Recipe,
+    ticket: Ticket,
+    seed: int,
+    source: Resident | Streamed,
+    *,
+    strategy: tf.distribute.Strategy | None = None,
+    programs: Programs | None = None,
+    checkpoint: Checkpoint | None = None,
+    report: Callable[[Report], None] | None = None,
+) -> Result:
+    """Trains a network from a ticket.
+
+    Args:
+        recipe: How.
+        ticket: From where.
+        seed: Of the order of images and of random masks.
+        source: The recipe's images, opened for the same strategy.
+        strategy: On which devices; None is TensorFlow's default device.
+        programs: Of the same recipe, seed, source and strategy, if they are
+            compiled already.
+        checkpoint: Where to save progress, and to go on from.
+        report: Told how it goes after every call of the compiled program.
+
+    Raises:
+        Diverged: The loss is not finite. What was saved before stays.
+        ValueError: The ticket does not fit the model.
+        InvalidValue: The batch size does not suit the images or the replicas.
+    """
+    began = time.monotonic()
+    programs = programs or Programs(recipe, source, strategy, seed)
+    programs.load(ticket)
+    first = recipe.first_step or 0
+    place = Place(step=first)
+    saved = checkpoint.load() if checkpoint else None
+    if saved:
+        arrays, meta = saved
+        load(programs, arrays)
+        place = Place.from_meta(meta)
+    spent = place.seconds
+
+    def measure(split: str) -> None:
+        loss, accuracy = programs.measure(split)
+        if not math.isfinite(loss):
+            raise diverged(recipe, seed, place.step)
+        place.log(split, loss, accuracy)
+
+    while True:
+        at_end = place.step == recipe.steps
+        if place.step in (first, recipe.steps) or (
+            place.step % recipe.eval_every == 0
+        ):
+            place.log_period()
+            measure("validation")
+            if not recipe.test_at_stop or at_end or place.may_stop():
+                measure("test")
+        if report:
+            report(place.report(recipe.steps))
+        if at_end:
+            break
+        # A call ends where a period does, so that the calls of a training
+        # are the same ones wherever it was interrupted.
+        left = recipe.eval_every - place.step % recipe.eval_every
+        count = min(left, recipe.steps - place.step, steps.STEPS_PER_CALL)
+        loss, correct, bad = programs.run(place.step, count)
+        if bad >= 0:
+            raise diverged(recipe, seed, place.step + bad + 1)
+        place.advance(count, loss, correct / recipe.batch_size)
+        place.seconds = spent + time.monotonic() - began
+        if checkpoint and checkpoint.due():
+            checkpoint.save(dump(programs), asdict(place))
+    seconds = spent + time.monotonic() - began
+    return Result(read_state(programs.model), tuple(place.rows), seconds)
+
+
+def estimate(
+    recipe: Recipe,
+    source: Resident | Streamed,
+    strategy: tf.distribute.Strategy,
+) -> float:
+    """Returns how many seconds a training will take, from a short trial.
+
+    Raises:
+        InvalidValue: As for `train`.
+    """
+    programs = Programs(recipe, source, strategy, seed=0)
+    count = min(50, recipe.eval_every)
+    per_step = _seconds(lambda: programs.run(0, count)) / count
+    todo = recipe.steps - (recipe.first_step or 0)
+    evaluations = todo / recipe.eval_every + 2
+    # Where only early stops are tested, those are few.
+    splits = ("validation",) if recipe.test_at_stop else ("validation", "test")
+    per_evaluation = _seconds(lambda: [programs.measure(s) for s in splits])
+    return todo * per_step + evaluations * per_evaluation
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    work()  # compiles
+    began = time.monotonic()
+    work()
+    return time.monotonic() - began

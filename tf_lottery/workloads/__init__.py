@@ -1,0 +1,1 @@
+"""What is learned, and the networks that learn it."""
