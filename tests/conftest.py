@@ -58,6 +58,6 @@ def source(digits):
     """mnist_5k on the default device."""
     import tensorflow as tf
 
-    from tf_lottery.workloads.images.batches import Resident
+    from tf_lottery.workloads.images.opened_images import resident
 
-    return Resident(digits, tf.distribute.get_strategy())
+    return resident(digits, tf.distribute.get_strategy())

@@ -23,13 +23,15 @@ from tf_lottery.foundation.store import Store
 from tf_lottery.masking.masks import BernoulliMask
 from tf_lottery.training import steps
 from tf_lottery.training.recipes import Recipe
+from tf_lottery.training.request import Training
 from tf_lottery.training.trainer import Trainer
+from tf_lottery.workloads.classification import ImageClassification
 from tf_lottery.workloads.images.image_sets import Images
 from tf_lottery.workloads.models.lenet import LeNet
 
 RECIPE = Recipe(
     model=LeNet((100,)),
-    images=Images("mnist_5k"),
+    task=ImageClassification(Images("mnist_5k")),
     optimizer={
         "class_name": "Adam",
         "config": {"learning_rate": 0.01},
@@ -117,9 +119,7 @@ def main():
     steps.STEPS_PER_CALL = 20
     trainer = Trainer(Store(workdir), tf.distribute.get_strategy(), data_dir)
     result = trainer.train(
-        RECIPE,
-        trainer.new_ticket(RECIPE, 0),
-        0,
+        Training(RECIPE, trainer.new_ticket(RECIPE, 0), 0),
         report=lambda r: print("step", r.step, flush=True),
         waiting=lambda: print("waiting", flush=True),
     )

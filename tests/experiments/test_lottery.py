@@ -5,7 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tf_lottery.experiments.lottery import Lottery, Rule
+from tf_lottery.experiments.arms import Rule
+from tf_lottery.experiments.lottery import Lottery
 from tf_lottery.foundation import identity, seeds
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.foundation.records import Picture, Record
@@ -13,6 +14,7 @@ from tf_lottery.rules import actions, criteria, sensitivity
 from tf_lottery.rules.tickets import Ticket
 from tf_lottery.training.history import Result
 from tf_lottery.training.recipes import Recipe
+from tf_lottery.training.request import Training
 
 SHAPES = {"fc1/kernel": (20, 10), "output/kernel": (10, 5)}
 RATES = (("fc", 0.2), ("output", 0.1))
@@ -36,7 +38,9 @@ class Engine:
         state["fc1/bias"] = np.zeros(10, np.float32)
         return Ticket(weights, state)
 
-    def train(self, recipe, ticket, seed, round=0):
+    def train(self, training, round=0):
+        recipe, ticket = training.recipe, training.ticket
+        seed = training.seed
         self.trained.append((recipe, ticket, seed, round))
         key = identity.digest([recipe, ticket.arrays(), seed])
         state = ticket.arrays()
@@ -49,12 +53,13 @@ class Engine:
         state["fc1/bias"] = state["fc1/bias"] + 1
         return Result(state, (), 0.0)
 
-    def evaluate(self, recipe, ticket, seed, round=0):
-        self.evaluated.append((ticket, round))
+    def evaluate(self, training, round=0):
+        self.evaluated.append((training.ticket, round))
 
-    def gradient(self, recipe, ticket, seed, images):
+    def gradient(self, training, examples):
+        ticket = training.ticket
         assert all(mask.all() for mask in ticket.masks.values())
-        return {path: ticket.weights[path] * images for path in SHAPES}
+        return {path: ticket.weights[path] * examples for path in SHAPES}
 
     @property
     def keys(self):
@@ -117,7 +122,7 @@ def test_a_chain_shows_masks_and_how_weights_moved():
         counts = [sum(kept(t).values()) for t in (before, after)]
         assert picture.arrays["density kept"].sum() == counts[1]
         assert picture.arrays["density pruned"].sum() == counts[0] - counts[1]
-    state = Engine().train(RECIPE, tickets[0], 3).state
+    state = Engine().train(Training(RECIPE, tickets[0], 3)).state
     same = sum(
         int((np.sign(state[p]) == np.sign(w))[tickets[1].masks[p]].sum())
         for p, w in tickets[0].weights.items()
@@ -134,7 +139,9 @@ def test_a_chain_shows_masks_and_how_weights_moved():
 def test_the_largest_trained_weights_are_kept():
     engine, _ = run({}, rounds=(3,))
     (_, dense, seed, _), (_, ticket, _, _) = engine.trained
-    final = abs(Engine().train(RECIPE, dense, seed).state["fc1/kernel"])
+    final = abs(
+        Engine().train(Training(RECIPE, dense, seed)).state["fc1/kernel"]
+    )
     mask = ticket.masks["fc1/kernel"]
     assert final[mask].min() > final[~mask].max()
 
@@ -190,7 +197,7 @@ def test_a_control_trains_the_masks_of_the_tickets_from_elsewhere():
 def test_one_shot_prunes_the_dense_network_each_time():
     engine, _ = run({"one_shot": True})
     _, dense, _, _ = engine.trained[0]
-    final = Engine().train(RECIPE, dense, 0).state
+    final = Engine().train(Training(RECIPE, dense, 0)).state
     for _, ticket, _, round in engine.trained[1:]:
         mask = ticket.masks["fc1/kernel"]
         assert mask.sum() == 200 - int((1 - 0.8**round) * 200 + 1e-6)
@@ -241,7 +248,7 @@ def test_late_rewinding():
     engine, _ = run({}, rewind_step=30, rounds=(1, 2))
     (dense, *_), (short, start, _, aside), *rounds = engine.trained
     assert (dense.steps, short.steps, aside) == (100, 30, None)
-    rewound = engine.train(short, start, 0).state
+    rewound = engine.train(Training(short, start, 0)).state
     for recipe, ticket, _, _ in rounds:
         assert (recipe.first_step, recipe.steps) == (30, 100)
         for path in SHAPES:
@@ -329,7 +336,11 @@ def test_what_is_wrong_is_found_before_anything_is_trained(fields, message):
         ({"a": {}}, {"arms": "a"}, "ARMS to be a list"),
         ({"a": {}}, {"rewind_step": 100}, "less than STEPS, 100, received 100"),
         ({"a": {}}, {"rewind_step": -1}, "REWIND_STEP .* received -1"),
-        ({"a": {}}, {"gradient_images": 0}, "gradient_images .* received 0"),
+        (
+            {"a": {}},
+            {"gradient_examples": 0},
+            "gradient_examples .* received 0",
+        ),
         ({"a": 3}, {}, "rule of 'a' to be a dict, received 3"),
         ({"a": {"mask": 3}}, {}, "rule 'a' to be one of criterion.*'mask'"),
         ({"a": {"one_shot": 1}}, {}, "one_shot to be True or False"),

@@ -5,14 +5,17 @@ import tensorflow as tf
 from tf_lottery.masking.kernels import bernoulli_masks
 from tf_lottery.masking.masks import BernoulliMask, fixed_mask
 from tf_lottery.training import evaluation
-from tf_lottery.workloads.images.batches import Resident
+from tf_lottery.workloads.classification import ImageClassification
+from tf_lottery.workloads.images.opened_images import resident
 from tf_lottery.workloads.models.lenet import LeNet
+from tf_lottery.workloads.task import Shapes
 
+TASK = ImageClassification()
 ONE = tf.distribute.get_strategy()
 
 
 def build(kernel_mask, seed=0):
-    return LeNet((20, 10))((28, 28, 1), 10, kernel_mask, seed)
+    return LeNet((20, 10))(Shapes((28, 28, 1), 10), kernel_mask, seed)
 
 
 def by_hand(model, digits, split):
@@ -34,7 +37,7 @@ def test_every_image_counts_once(
 ):
     monkeypatch.setattr(evaluation, "BATCH_SIZE", batch_size)
     model = build(fixed_mask)
-    evaluate = evaluation.evaluator(model, source, ONE, jit, samples=5)
+    evaluate = evaluation.evaluator(TASK, model, source, ONE, jit, samples=5)
     assert evaluate(split) == pytest.approx(
         by_hand(model, digits, split), abs=1e-5
     )
@@ -44,9 +47,9 @@ def test_two_devices_count_every_image_once(digits, monkeypatch, two_devices):
     monkeypatch.setattr(evaluation, "BATCH_SIZE", 301)
     with two_devices.scope():
         model = build(fixed_mask)
-    source = Resident(digits, two_devices)
+    source = resident(digits, two_devices)
     evaluate = evaluation.evaluator(
-        model, source, two_devices, False, samples=1
+        TASK, model, source, two_devices, False, samples=1
     )
     assert evaluate("test") == pytest.approx(
         by_hand(model, digits, "test"), abs=1e-5
@@ -64,7 +67,7 @@ def test_a_random_mask_is_averaged_over_samples(digits, source):
     for mask in masks:
         mask.step.assign(0)
     assert len(set(expected)) == 3
-    evaluate = evaluation.evaluator(model, source, ONE, True, samples=3)
+    evaluate = evaluation.evaluator(TASK, model, source, ONE, True, samples=3)
     assert evaluate("test") == pytest.approx(
         tuple(np.mean(expected, axis=0)), abs=1e-5
     )

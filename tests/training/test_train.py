@@ -15,11 +15,17 @@ from tf_lottery.training import steps
 from tf_lottery.training.history import Diverged
 from tf_lottery.training.programs import Programs
 from tf_lottery.training.recipes import Recipe
+from tf_lottery.training.request import Training
 from tf_lottery.training.train import estimate, train
-from tf_lottery.workloads.images.batches import Resident, Streamed
+from tf_lottery.workloads.classification import ImageClassification
 from tf_lottery.workloads.images.image_sets import Images
+from tf_lottery.workloads.images.opened_images import (
+    StreamedImages,
+    resident,
+)
 from tf_lottery.workloads.models.conv import Conv
 from tf_lottery.workloads.models.lenet import LeNet
+from tf_lottery.workloads.task import Shapes
 
 SGD = {"class_name": "SGD", "config": {"learning_rate": 0.1, "momentum": 0.9}}
 ADAM = {"class_name": "Adam", "config": {"learning_rate": 1.2e-3}}
@@ -29,7 +35,7 @@ SUPERMASK = functools.partial(BernoulliMask, rescale=True)
 def recipe(**kwargs):
     fields = {
         "model": LeNet((20, 10)),
-        "images": Images("mnist_5k"),
+        "task": ImageClassification(Images("mnist_5k")),
         "optimizer": SGD,
         "steps": 12,
         "batch_size": 40,
@@ -39,12 +45,22 @@ def recipe(**kwargs):
     return Recipe(**{**fields, **kwargs})
 
 
+def train_from(r, ticket, seed, source, **kwargs):
+    return train(Training(r, ticket, seed), source, **kwargs)
+
+
+def taken(source, rows):
+    """Images in [0, 1], and labels."""
+    batch = source.take(rows)
+    return ImageClassification().prepare(batch["inputs"]), batch["targets"]
+
+
 def ticket_of(r, source, seed=0):
-    return r.initial_ticket(source.image_shape, source.classes, seed)
+    return r.initial_ticket(source.shapes, seed)
 
 
 def run(r, source, seed=0, **kwargs):
-    return train(r, ticket_of(r, source, seed), seed, source, **kwargs)
+    return train_from(r, ticket_of(r, source, seed), seed, source, **kwargs)
 
 
 def largest_difference(one, other):
@@ -74,7 +90,7 @@ def test_training_learns_digits(source):
     r = recipe(optimizer=ADAM, steps=400, eval_every=200)
     result = run(r, source)
     accuracy = {
-        (row.step, row.split): row.value
+        (row.step, row.where): row.value
         for row in result.history
         if row.metric == "accuracy"
     }
@@ -106,14 +122,14 @@ def test_test_images_wait_for_an_early_stop(source):
     losses = [
         (row.step, row.value)
         for row in everywhere.history
-        if (row.split, row.metric) == ("validation", "loss")
+        if (row.where, row.metric) == ("validation", "loss")
     ]
     lowest = {
         step
         for i, (step, loss) in enumerate(losses)
         if all(loss < other for _, other in losses[:i])
     }
-    tested = {row.step for row in fewer.history if row.split == "test"}
+    tested = {row.step for row in fewer.history if row.where == "test"}
     assert tested == lowest | {60}
     assert 1 < len(tested) < len(losses)
 
@@ -124,14 +140,14 @@ def test_a_step_is_the_one_of_keras(source, kernel_mask):
     extra = {"kernel_mask": kernel_mask} if kernel_mask else {}
     r = recipe(steps=3, optimizer=SGD, **extra)
     result = run(r, source)
-    model = r.new_model(source.image_shape, source.classes, seed=0)
+    model = r.new_model(source.shapes, seed=0)
     model.compile(
         r.new_optimizer(),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     losses = []
     for row in source.rows(0, r.batch_size, 0, 3):
-        losses.append(float(model.train_on_batch(*source.take(row))))
+        losses.append(float(model.train_on_batch(*taken(source, row))))
     for variable in model.weights:
         np.testing.assert_allclose(
             result.state[variable.path], variable.numpy(), atol=1e-6
@@ -143,7 +159,7 @@ def test_same_seed_same_bits_other_seed_other_weights(source):
     one, same = run(r, source), run(r, source)
     assert one.history == same.history
     assert largest_difference(one.state, same.state) == 0
-    other = train(r, ticket_of(r, source), 1, source)
+    other = train_from(r, ticket_of(r, source), 1, source)
     assert largest_difference(one.state, other.state) > 0
 
 
@@ -178,8 +194,8 @@ def test_two_devices_equal_one(
     extra = {"kernel_mask": kernel_mask} if kernel_mask else {}
     r = recipe(optimizer=optimizer, **extra)
     one = run(r, source)
-    both = Resident(digits, two_devices)
-    two = train(r, ticket_of(r, source), 0, both, strategy=two_devices)
+    both = resident(digits, two_devices)
+    two = train_from(r, ticket_of(r, source), 0, both, strategy=two_devices)
     assert largest_difference(one.state, two.state) < 1e-6
     for a, b in zip(one.history, two.history, strict=True):
         assert a[:3] == b[:3]
@@ -189,8 +205,8 @@ def test_two_devices_equal_one(
 def test_one_mirrored_device_equals_one(digits, source):
     strategy = tf.distribute.MirroredStrategy(["CPU:0"])
     r = recipe(optimizer=ADAM)
-    both = Resident(digits, strategy)
-    mirrored = train(r, ticket_of(r, source), 0, both, strategy=strategy)
+    both = resident(digits, strategy)
+    mirrored = train_from(r, ticket_of(r, source), 0, both, strategy=strategy)
     assert largest_difference(run(r, source).state, mirrored.state) < 1e-6
 
 
@@ -202,17 +218,17 @@ def test_a_training_of_two_devices_goes_on_with_one(
     r = recipe(optimizer={"class_name": "AdamW", "config": config})
     ticket, masks = half_pruned(ticket_of(r, source), frozen_at=0.5)
     memory = Memory()
-    both = Resident(digits, two_devices)
-    train(r, ticket, 0, both, strategy=two_devices, checkpoint=memory)
-    again = train(r, ticket, 0, source, checkpoint=Memory(memory.saved[0]))
-    whole = train(r, ticket, 0, source)
+    both = resident(digits, two_devices)
+    train_from(r, ticket, 0, both, strategy=two_devices, checkpoint=memory)
+    again = train_from(r, ticket, 0, source, checkpoint=Memory(memory.saved[0]))
+    whole = train_from(r, ticket, 0, source)
     for path, mask in masks.items():
         assert (again.state[path][~mask] == 0.5).all()
     assert largest_difference(whole.state, again.state) < 1e-5
 
 
 def test_streamed_images_train_as_well(data_dir):
-    streamed = Streamed(Images("mnist_5k", stream=True), data_dir)
+    streamed = StreamedImages(Images("mnist_5k", stream=True), data_dir)
     r = recipe(optimizer=ADAM, steps=150, eval_every=150)
     one, same = run(r, streamed), run(r, streamed)
     assert largest_difference(one.state, same.state) == 0
@@ -221,14 +237,14 @@ def test_streamed_images_train_as_well(data_dir):
 
 
 def test_streamed_images_on_two_devices_equal_one(data_dir, two_devices):
-    streamed = Streamed(Images("mnist_5k", stream=True), data_dir)
+    streamed = StreamedImages(Images("mnist_5k", stream=True), data_dir)
     one = run(recipe(), streamed)
     two = run(recipe(), streamed, strategy=two_devices)
     assert largest_difference(one.state, two.state) < 1e-6
 
 
 def test_a_streamed_training_resumes_with_the_same_bits(data_dir):
-    streamed = Streamed(Images("mnist_5k", stream=True), data_dir)
+    streamed = StreamedImages(Images("mnist_5k", stream=True), data_dir)
     memory = Memory()
     whole = run(recipe(), streamed, checkpoint=memory)
     again = run(recipe(), streamed, checkpoint=Memory(memory.saved[0]))
@@ -238,7 +254,7 @@ def test_a_streamed_training_resumes_with_the_same_bits(data_dir):
 
 def test_mixed_precision_computes_in_bfloat16_and_keeps_float32(source):
     r = recipe(dtype_policy="mixed_bfloat16", optimizer=ADAM, steps=150)
-    model = r.new_model(source.image_shape, source.classes, seed=0)
+    model = r.new_model(source.shapes, seed=0)
     assert model.get_layer("fc1").compute_dtype == "bfloat16"
     result = run(r, source)
     assert result.state["fc1/kernel"].dtype == np.float32
@@ -286,16 +302,16 @@ def test_a_report_says_where_the_training_is(source):
 def test_a_batch_size_that_does_not_fit(
     digits, batch_size, message, two_devices
 ):
-    source = Resident(digits, two_devices)
+    source = resident(digits, two_devices)
     r = recipe(batch_size=batch_size)
     with pytest.raises(ValueError, match=f"BATCH_SIZE.*{message}"):
-        train(r, ticket_of(r, source), 0, source, strategy=two_devices)
+        train_from(r, ticket_of(r, source), 0, source, strategy=two_devices)
 
 
 def test_a_ticket_of_another_network_is_refused(source):
     other = recipe(model=LeNet((30, 10)))
     with pytest.raises(ValueError, match=r"fc1/kernel of shape \(784, 20\)"):
-        train(recipe(), ticket_of(other, source), 0, source)
+        train_from(recipe(), ticket_of(other, source), 0, source)
 
 
 def test_penalties_of_layers_count(source):
@@ -314,7 +330,7 @@ class PenalisedLeNet(LeNet):
 
 
 def test_xla_compiles_what_gets_faster(source, two_devices):
-    dense = recipe().new_model((28, 28, 1), 10, seed=0)
+    dense = recipe().new_model(Shapes((28, 28, 1), 10), seed=0)
     images = keras.Input((8, 8, 1))
     conv = keras.Model(images, MaskedConv2D(2, 3)(images))
     nested = keras.Sequential([keras.Input((8, 8, 1)), conv])
@@ -336,7 +352,7 @@ def test_an_estimate_is_a_number_of_seconds(source):
     "wrong",
     [
         {"model": "lenet"},
-        {"images": "mnist"},
+        {"task": "mnist"},
         {"steps": "many"},
         {"batch_size": 0},
         {"eval_every": 2.5},
@@ -363,9 +379,9 @@ def test_programs_that_trained_before_give_the_same_bits(source, optimizer):
     r = recipe(optimizer=optimizer)
     ticket = ticket_of(r, source)
     programs = Programs(r, source, None, 0)
-    other = train(r, reversed_ticket(ticket), 0, source, programs=programs)
-    again = train(r, ticket, 0, source, programs=programs)
-    alone = train(r, ticket, 0, source)
+    other = train_from(r, reversed_ticket(ticket), 0, source, programs=programs)
+    again = train_from(r, ticket, 0, source, programs=programs)
+    alone = train_from(r, ticket, 0, source)
     assert again.history == alone.history != other.history
     assert largest_difference(again.state, alone.state) == 0
 
@@ -373,8 +389,8 @@ def test_programs_that_trained_before_give_the_same_bits(source, optimizer):
 class WithDropout(LeNet):
     """A network with random numbers of its own."""
 
-    def __call__(self, input_shape, classes, kernel_mask, seed):
-        lenet = super().__call__(input_shape, classes, kernel_mask, seed)
+    def __call__(self, shapes, kernel_mask, seed):
+        lenet = super().__call__(shapes, kernel_mask, seed)
         x = lenet.get_layer("fc2").output
         x = keras.layers.Dropout(0.5, seed=seed)(x)
         return keras.Model(lenet.input, lenet.get_layer("output")(x))
@@ -384,12 +400,12 @@ def test_dropout_draws_the_same_whatever_was_trained_before(source):
     r = recipe(model=WithDropout((20, 10)))
     ticket = ticket_of(r, source)
     programs = Programs(r, source, None, 0)
-    first = train(r, ticket, 0, source, programs=programs)
-    again = train(r, ticket, 0, source, programs=programs)
+    first = train_from(r, ticket, 0, source, programs=programs)
+    again = train_from(r, ticket, 0, source, programs=programs)
     assert again.history == first.history
     memory = Memory()
-    train(r, ticket, 0, source, programs=programs, checkpoint=memory)
-    resumed = train(
+    train_from(r, ticket, 0, source, programs=programs, checkpoint=memory)
+    resumed = train_from(
         r,
         ticket,
         0,
@@ -405,7 +421,7 @@ def test_dropout_draws_the_same_whatever_was_trained_before(source):
 )
 def test_a_gradient_that_cannot_be_had(source, images, message, data_dir):
     r = recipe()
-    there = source if images else Streamed(Images("mnist_5k"), data_dir)
+    there = source if images else StreamedImages(Images("mnist_5k"), data_dir)
     programs = Programs(r, there, None, 0)
     with pytest.raises(InvalidValue, match=message):
         programs.gradient(ticket_of(r, source), images or 10)
@@ -422,7 +438,7 @@ def test_a_ticket_taken_at_a_step_goes_on_with_the_batches_from_there(source):
         {path: short.state[path] for path in start.weights},
         {path: short.state[path] for path in start.state},
     )
-    late = train(dataclasses.replace(r, first_step=7), there, 0, source)
+    late = train_from(dataclasses.replace(r, first_step=7), there, 0, source)
     assert largest_difference(late.state, whole.state) == 0
     tests = [row.step for row in late.history if row[1:3] == ("test", "loss")]
     assert tests == [7, 10, 12]
@@ -440,8 +456,8 @@ def test_the_gradient_is_that_of_the_mean_loss(source):
     found = Programs(r, source, None, 0).gradient(ticket, 50)
     assert found.keys() == ticket.weights.keys()
     [rows] = source.rows(0, 50, 0, 1)
-    images, labels = source.take(rows)
-    model = r.new_model(source.image_shape, source.classes, 0)
+    images, labels = taken(source, rows)
+    model = r.new_model(source.shapes, seed=0)
 
     def loss(path, index, step):
         weights = {p: w.copy() for p, w in ticket.weights.items()}
@@ -492,7 +508,7 @@ def test_pruned_weights_stay_frozen_through_a_training(
     r = recipe(optimizer=optimizer, model=model, steps=6)
     ticket = ticket_of(r, source)
     pruned, masks = half_pruned(ticket, frozen_at=7)
-    state = train(r, pruned, 0, source).state
+    state = train_from(r, pruned, 0, source).state
     for path, mask in masks.items():
         assert (state[path][~mask] == 7).all()
         assert (state[path][mask] != ticket.weights[path][mask]).mean() > 0.5
@@ -504,15 +520,15 @@ def test_a_step_with_pruned_weights_is_the_one_of_keras(source, optimizer):
     """`fit` reads masked kernels in each layer; here masks are folded in."""
     r = recipe(steps=4, optimizer=optimizer)
     pruned, _ = half_pruned(ticket_of(r, source), frozen_at=0.01)
-    state = train(r, pruned, 0, source).state
-    model = r.new_model(source.image_shape, source.classes, seed=0)
+    state = train_from(r, pruned, 0, source).state
+    model = r.new_model(source.shapes, seed=0)
     load_state(model, pruned.arrays())
     model.compile(
         r.new_optimizer(),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
     )
     for row in source.rows(0, r.batch_size, 0, 4):
-        model.train_on_batch(*source.take(row))
+        model.train_on_batch(*taken(source, row))
     for path, kernel in effective_weights(model).items():
         np.testing.assert_allclose(state[path], kernel, atol=1e-6)
         start = pruned.arrays()[path]

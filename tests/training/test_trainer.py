@@ -1,4 +1,5 @@
 import dataclasses
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,13 +9,15 @@ from tf_lottery.foundation.files import StorageError
 from tf_lottery.foundation.store import Store
 from tf_lottery.training import trainer as trainer_module
 from tf_lottery.training.recipes import Recipe
+from tf_lottery.training.request import Training
 from tf_lottery.training.trainer import Trainer
+from tf_lottery.workloads.classification import ImageClassification
 from tf_lottery.workloads.images.image_sets import Images
 from tf_lottery.workloads.models.lenet import LeNet
 
 RECIPE = Recipe(
     model=LeNet((10,)),
-    images=Images("mnist_5k"),
+    task=ImageClassification(Images("mnist_5k")),
     steps=3,
     eval_every=3,
     batch_size=20,
@@ -26,7 +29,7 @@ def trainer(tmp_path, source):
     """One that finds the digits without opening them again."""
     store = Store(tmp_path / "store")
     strategy = tf.distribute.get_strategy()
-    return Trainer(store, strategy, _sources={RECIPE.images: source})
+    return Trainer(store, strategy, _sources={RECIPE.task: source})
 
 
 @pytest.fixture
@@ -37,8 +40,8 @@ def ticket(trainer):
 def test_the_store_keeps_what_changed_and_gives_everything(
     trainer, ticket, monkeypatch
 ):
-    first = trainer.train(RECIPE, ticket, 0)
-    key = trainer.key(RECIPE, ticket, 0)
+    first = trainer.train(Training(RECIPE, ticket, 0))
+    key = trainer.key(Training(RECIPE, ticket, 0))
     arrays, _ = trainer.store.find(key)
     assert arrays.keys() == {
         *("fc1/kernel", "fc1/bias", "output/kernel", "output/bias"),
@@ -49,8 +52,8 @@ def test_the_store_keeps_what_changed_and_gives_everything(
 
     monkeypatch.setattr(trainer_module, "train", refuse)
     for again in (
-        trainer.train(RECIPE, ticket, 0),
-        trainer.find(key, RECIPE, ticket),
+        trainer.train(Training(RECIPE, ticket, 0)),
+        trainer.find(Training(RECIPE, ticket, 0)),
     ):
         assert again.history == first.history
         assert again.state.keys() == ticket.arrays().keys()
@@ -64,7 +67,7 @@ def test_decoded_images_are_kept_in_the_folder_that_is_named(
     trainer = Trainer(
         trainer.store, trainer.strategy, data_dir, tmp_path / "store"
     )
-    found = trainer.source(RECIPE.images)
+    found = trainer.source(RECIPE.task)
     assert found.fingerprint == source.fingerprint
     assert len(list((tmp_path / "store").glob("images-*.npz"))) == 1
 
@@ -77,12 +80,12 @@ def test_tickets_that_train_alike_are_one_training(trainer, ticket):
     other = one.with_weights(
         lambda w: np.where(mask, w, 9) if w.size > 100 else w
     )
-    keys = {trainer.key(RECIPE, t, 0) for t in (one, other)}
+    keys = {trainer.key(Training(RECIPE, t, 0)) for t in (one, other)}
     assert len(keys) == 1
     frozen = {**ticket.frozen, path: np.where(mask, 0, 1).astype(np.float32)}
     third = ticket.pruned(ticket.weights, masks, frozen)
     for t, seed in ((ticket, 0), (third, 0), (one, 1)):
-        assert trainer.key(RECIPE, t, seed) not in keys
+        assert trainer.key(Training(RECIPE, t, seed)) not in keys
 
 
 def test_one_compilation_serves_all_tickets(trainer, ticket, monkeypatch):
@@ -95,11 +98,14 @@ def test_one_compilation_serves_all_tickets(trainer, ticket, monkeypatch):
 
     monkeypatch.setattr(trainer_module, "Programs", count)
     for sign in (1, -1):
-        trainer.train(RECIPE, ticket.with_weights(lambda w: sign * w), 0)  # noqa: B023
-    trainer.evaluate(RECIPE, ticket, 0)
+        trainer.train(
+            Training(RECIPE, ticket.with_weights(partial(np.multiply, sign)), 0)
+        )
+    trainer.evaluate(Training(RECIPE, ticket, 0))
     assert made == [3]
     for steps in (1, 2, 3):
-        trainer.evaluate(dataclasses.replace(RECIPE, steps=steps), ticket, 0)
+        other = dataclasses.replace(RECIPE, steps=steps)
+        trainer.evaluate(Training(other, ticket, 0))
     assert made == [3, 1, 2, 3]  # two are kept
 
 
@@ -123,13 +129,13 @@ def test_one_compilation_serves_all_tickets(trainer, ticket, monkeypatch):
 def test_a_store_of_another_version_is_named(
     trainer, ticket, change, message, tmp_path
 ):
-    trainer.train(RECIPE, ticket, 0)
-    key = trainer.key(RECIPE, ticket, 0)
+    trainer.train(Training(RECIPE, ticket, 0))
+    key = trainer.key(Training(RECIPE, ticket, 0))
     arrays, meta = trainer.store.find(key)
     change(arrays, meta)
     trainer.store = Store(tmp_path / "other")
     trainer.store.get(key, lambda checkpoint: (arrays, meta))
     with pytest.raises(StorageError, match=message) as error:
-        trainer.train(RECIPE, ticket, 0)
+        trainer.train(Training(RECIPE, ticket, 0))
     assert "--workdir" in str(error.value)
     assert trainer.store.find(key)  # nothing is lost

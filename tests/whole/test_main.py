@@ -20,7 +20,8 @@ from tf_lottery.report.tables import summary
 from tf_lottery.report.verdicts import run_collection
 from tf_lottery.rules import pruning
 from tf_lottery.training import devices, steps
-from tf_lottery.workloads.images import batches, image_sets
+from tf_lottery.workloads.images import image_sets, opened_images
+from tf_lottery.workloads.task import Shapes
 
 LEAVES = [
     path
@@ -132,9 +133,9 @@ def test_every_gin_file_is_the_papers_protocol(leaf):
     gin.clear_config(clear_constants=True)
     experiment, recipe = plan.experiment, plan.experiment.recipe
     network = leaf.stem if leaf.stem.startswith("conv") else "lenet"
-    model = recipe.new_model((32, 32, 3), 10, seed=0)
+    model = recipe.new_model(Shapes((32, 32, 3), 10), seed=0)
     assert model.name == network
-    assert recipe.images.name == ("mnist" if network == "lenet" else "cifar10")
+    assert recipe.task.name == ("mnist" if network == "lenet" else "cifar10")
     optimizer = recipe.optimizer["config"]
     if isinstance(experiment, lottery.Lottery):
         learning_rate, steps, rate = TICKETS_OF[network]
@@ -206,7 +207,7 @@ def test_a_run_of_other_data_has_another_folder(
     pixels = digits.images.copy()
     pixels[0] += 1
     changed = dataclasses.replace(digits, images=pixels)
-    monkeypatch.setattr(batches.images_lib, "load", lambda *args: changed)
+    monkeypatch.setattr(opened_images.image_sets, "load", lambda *args: changed)
     command(SUPERMASK, SMOKE, bindings=bindings)
     folders = list((tmp_path / "runs").iterdir())
     assert len(folders) == 2

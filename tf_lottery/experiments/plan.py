@@ -9,11 +9,10 @@ from tf_lottery.experiments.published import Published
 from tf_lottery.foundation import checks
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.foundation.records import Picture, Record
-from tf_lottery.rules.pruning import Rates
 from tf_lottery.rules.tickets import Arrays, Ticket
 from tf_lottery.training.history import Result
-from tf_lottery.training.peers.tfmot_schedule import TfmotGradual
 from tf_lottery.training.recipes import Recipe
+from tf_lottery.training.request import Training
 
 
 class Engine(Protocol):
@@ -26,52 +25,38 @@ class Engine(Protocol):
     def new_ticket(self, recipe: Recipe, seed: int) -> Ticket:
         """Returns what a dense training starts from."""
 
-    def train(
-        self, recipe: Recipe, ticket: Ticket, seed: int, round: int | None = 0
-    ) -> Result:
-        """Returns the result of a training.
+    def train(self, training: Training, round: int | None = 0) -> Result:
+        """Returns the result of a training, ours or a peer's.
 
         Args:
-            recipe: How.
-            ticket: From where.
-            seed: Of the order of images.
-            round: Under which its numbers are written down; None is not.
+            training: What to train.
+            round: Under which its numbers are written down; None does not
+                write them down.
         """
 
-    def train_peer(
-        self,
-        recipe: Recipe,
-        ticket: Ticket,
-        seed: int,
-        pruning: TfmotGradual,
-        rates: Rates,
-        round: int = 0,
-    ) -> Result:
-        """Returns the result of a training that the peer does and prunes.
+    def evaluate(self, training: Training, round: int = 0) -> None:
+        """Writes down how good a ticket is that nobody trains.
 
         Args:
-            recipe: How.
-            ticket: From where.
-            seed: Of the order of images.
-            pruning: When.
-            rates: What fraction of each kernel is gone in the end, by path.
-            round: Under which its numbers are written down; the weights
-                remaining are among them.
+            training: With the ticket, and the recipe that says on what.
+            round: Under which its numbers are written down.
         """
 
-    def evaluate(
-        self, recipe: Recipe, ticket: Ticket, seed: int, round: int = 0
-    ) -> None:
-        """Writes down how good a ticket is that nobody trains."""
+    def gradient(self, training: Training, examples: int) -> Arrays:
+        """Returns the gradient of a ticket's loss, by kernel path.
 
-    def gradient(
-        self, recipe: Recipe, ticket: Ticket, seed: int, images: int
-    ) -> Arrays:
-        """Returns the gradient of a ticket's loss, by kernel path."""
+        Args:
+            training: With the ticket.
+            examples: How many training examples the loss is of.
+        """
 
 
 class Experiment(Protocol):
     """A figure or a table: arms, and a chain of trainings for each."""
+
+    @property
+    def kind(self) -> str:
+        """What a report shows of it: a key of `report.kinds.KINDS`."""
 
     @property
     def recipe(self) -> Recipe:
@@ -132,7 +117,9 @@ class Plan:
         checks.positive_int("SEEDS", self.seeds)
         if self.published is not None:
             checks.kind("Plan.published", self.published, Published)
-        if not hasattr(self.experiment, "chain"):
+        if not hasattr(self.experiment, "chain") or isinstance(
+            self.experiment, type
+        ):
             raise InvalidValue(
                 "expected Plan.experiment to be an experiment such as "
                 f"@supermask.Supermask(), received {self.experiment!r}"

@@ -13,7 +13,7 @@ arms make up the part of the paper's table 1 that is learned:
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -24,6 +24,7 @@ from tf_lottery.foundation.records import Picture, Record
 from tf_lottery.masking.masks import BernoulliMask
 from tf_lottery.rules import actions
 from tf_lottery.training.recipes import Recipe
+from tf_lottery.training.request import Training
 
 # Arm -> (what the weights become, whether to rescale).
 ARMS = {
@@ -50,6 +51,8 @@ class Supermask:
     Raises:
         InvalidValue: An arm is not known, or a field is of the wrong type.
     """
+
+    kind: ClassVar[str] = "supermask"
 
     recipe: Recipe
     arms: tuple[str, ...] = tuple(ARMS)
@@ -81,7 +84,7 @@ class Supermask:
         mask = functools.partial(BernoulliMask, **options)
         recipe = replace(self.recipe, kernel_mask=mask)
         ticket = engine.new_ticket(recipe, seed).with_weights(action)
-        result = engine.train(recipe, ticket, seed)
+        result = engine.train(Training(recipe, ticket, seed))
         probabilities = {
             path: _sigmoid(result.state[f"{path}_mask/logits"])
             for path in ticket.weights

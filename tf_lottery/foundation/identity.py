@@ -29,21 +29,27 @@ from typing import Any
 import numpy as np
 
 NAMES = {
-    "tf_lottery.rules.actions": "actions",
-    "tf_lottery.training.peers.tfmot_schedule": "tfmot",
-    "tf_lottery.rules.criteria": "criteria",
-    "tf_lottery.workloads.images.image_sets": "images",
+    "tf_lottery.experiments.arms": "arms",
+    "tf_lottery.experiments.learning_curves": "learning_curves",
     "tf_lottery.experiments.lottery": "lottery",
     "tf_lottery.experiments.plan": "plan",
     "tf_lottery.experiments.published": "published",
     "tf_lottery.experiments.supermask": "supermask",
     "tf_lottery.masking.masks": "masks",
-    "tf_lottery.workloads.models.conv": "conv",
-    "tf_lottery.workloads.models.lenet": "lenet",
-    "tf_lottery.training.recipes": "recipes",
+    "tf_lottery.rules.actions": "actions",
+    "tf_lottery.rules.criteria": "criteria",
     "tf_lottery.rules.n_of_m": "n_of_m",
     "tf_lottery.rules.sensitivity": "sensitivity",
     "tf_lottery.rules.tickets": "tickets",
+    "tf_lottery.training.peers.tfmot_schedule": "tfmot",
+    "tf_lottery.training.recipes": "recipes",
+    "tf_lottery.workloads.algorithms": "algorithms",
+    "tf_lottery.workloads.classification": "classification",
+    "tf_lottery.workloads.images.image_sets": "images",
+    "tf_lottery.workloads.language": "language",
+    "tf_lottery.workloads.models.conv": "conv",
+    "tf_lottery.workloads.models.lenet": "lenet",
+    "tf_lottery.workloads.models.token_mlp": "token_mlp",
 }
 """From a module of this package to the first part of the names of what it
 defines: `tf_lottery>criteria.large_final`. Whoever moves a module, or a single

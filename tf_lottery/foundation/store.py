@@ -29,7 +29,7 @@ from absl import logging
 from tf_lottery.foundation.files import StorageError, storing, write_atomically
 
 Arrays = Mapping[str, np.ndarray]
-Record = tuple[dict[str, np.ndarray], dict[str, Any]]
+Entry = tuple[dict[str, np.ndarray], dict[str, Any]]
 
 CHECKPOINT_SECONDS = 20.0
 """How much work a killed training loses at most, beside the call it is in."""
@@ -51,7 +51,7 @@ class Store:
             self._folder.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self._folder).close()
 
-    def find(self, key: str) -> Record | None:
+    def find(self, key: str) -> Entry | None:
         """Returns the finished training of a key, if it is there."""
         return _read(self._folder / key / "result")
 
@@ -60,7 +60,7 @@ class Store:
         key: str,
         make: Callable[["Checkpoint"], tuple[Arrays, dict[str, Any]]],
         waiting: Callable[[], None] = lambda: None,
-    ) -> Record:
+    ) -> Entry:
         """Returns the finished training of a key, made now if need be.
 
         Of several processes that ask for the same key, one makes it and the
@@ -115,7 +115,7 @@ class Checkpoint:
         self._folder = folder
         self._saved_at = time.monotonic()
 
-    def load(self) -> Record | None:
+    def load(self) -> Entry | None:
         """Returns the latest record that is whole, if there is one."""
         for path in reversed(self._records()):
             record = _read(path)
@@ -167,7 +167,7 @@ def _write(path: pathlib.Path, arrays: Arrays, meta: dict[str, Any]) -> None:
     write_atomically(path.with_name(path.name + ".json"), text.encode())
 
 
-def _read(path: pathlib.Path) -> Record | None:
+def _read(path: pathlib.Path) -> Entry | None:
     """Returns a record, or None if it is not there or is damaged.
 
     Raises:

@@ -1,6 +1,10 @@
 """Devices: from the flag `--strategy` to one of tf.distribute's strategies."""
 
 import os
+import pathlib
+import platform
+import re
+from typing import Any
 
 import tensorflow as tf
 
@@ -57,3 +61,39 @@ def _tpu(address: str) -> tf.distribute.Strategy:
             f"expected a TPU for --strategy=tpu at {address!r}, found none: "
             f"{first_line}. Set TPU_NAME, or leave --strategy out"
         ) from error
+
+
+def what_bits_depend_on(
+    strategy: tf.distribute.Strategy, jit: bool
+) -> dict[str, Any]:
+    """Returns what the last bits of a training depend on beside its inputs.
+
+    Args:
+        strategy: On which devices it runs.
+        jit: Whether XLA compiles its steps.
+
+    Returns:
+        The processor's name, how many threads an operation may use (0 is as
+        many as there are cores) and how many cores there are, whether XLA
+        compiles, the devices, and TensorFlow's version.
+    """
+    devices = tf.config.list_logical_devices("GPU") or (
+        tf.config.list_logical_devices("CPU")
+    )
+    return {
+        "processor": _processor(),
+        "threads": tf.config.threading.get_intra_op_parallelism_threads(),
+        "cores": os.cpu_count(),
+        "xla": jit,
+        "replicas": strategy.num_replicas_in_sync,
+        "device": devices[0].device_type,
+        "tensorflow": tf.__version__,
+    }
+
+
+def _processor() -> str:
+    """Returns the processor's name, as far as the system tells it."""
+    listed = pathlib.Path("/proc/cpuinfo")
+    text = listed.read_text() if listed.exists() else ""
+    found = re.search(r"^model name\s*: (.*)$", text, re.MULTILINE)
+    return found[1] if found else platform.processor() or platform.machine()

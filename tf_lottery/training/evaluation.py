@@ -1,4 +1,4 @@
-"""Evaluation: loss and accuracy of a model on a whole split.
+"""Evaluation: loss and score of a model on a whole split.
 
 A network with a random mask is as good as the masks that are drawn for it:
 `evaluate` draws `samples` masks, holds each for a whole pass over the split,
@@ -12,8 +12,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_lottery.masking.kernels import bernoulli_masks
-from tf_lottery.workloads.classification import classification_losses, hits
-from tf_lottery.workloads.images.batches import Resident, Streamed, scale
+from tf_lottery.workloads.examples import Resident, Streamed
+from tf_lottery.workloads.task import Batch, Task
 
 Evaluate = Callable[[str], tuple[float, float]]
 
@@ -21,26 +21,28 @@ BATCH_SIZE = 1000
 
 
 def evaluator(
+    task: Task,
     model: keras.Model,
     source: Resident | Streamed,
     strategy: tf.distribute.Strategy,
     jit: bool,
     samples: int,
 ) -> Evaluate:
-    """Returns a function from a split's name to its (loss, accuracy).
+    """Returns a function from a split's name to its mean (loss, score).
 
     Args:
-        model: From images in [0, 1] to logits.
-        source: Of the images.
+        task: What the model learns.
+        model: The network.
+        source: The task's examples.
         strategy: Where the model lives.
         jit: Whether to compile with XLA.
         samples: How many masks to draw, where masks are random.
     """
     masks = bernoulli_masks(model)
     if isinstance(source, Resident):
-        totals = _resident(model, source, strategy, jit)
+        totals = _resident(task, model, source, strategy, jit)
     else:
-        totals = _streamed(model, source, jit)
+        totals = _streamed(task, model, source, jit)
 
     def evaluate(split: str) -> tuple[float, float]:
         starts = [int(mask.step.numpy()) for mask in masks]
@@ -52,14 +54,15 @@ def evaluator(
         for mask, start in zip(masks, starts, strict=True):
             mask.step.assign(start)
         both = np.stack(sums).sum(axis=0, dtype=np.float64)
-        loss, accuracy = both.tolist()
-        images = len(sums) * source.sizes[split]
-        return loss / images, accuracy / images
+        loss, score = both.tolist()
+        examples = len(sums) * source.sizes[split]
+        return loss / examples, score / examples
 
     return evaluate
 
 
 def _resident(
+    task: Task,
     model: keras.Model,
     source: Resident,
     strategy: tf.distribute.Strategy,
@@ -72,16 +75,15 @@ def _resident(
         context = tf.distribute.get_replica_context()
         offset = context.replica_id_in_sync_group * share
         rows = first + offset + tf.range(share)
-        # Every image counts once; rows past the end repeat the last and
+        # Every example counts once; rows past the end repeat the last and
         # count nothing, so that all batches have one shape.
         counted = tf.cast(rows < end, tf.float32)
-        images, labels = source.take(tf.minimum(rows, end - 1))
-        logits = model(images, training=False)
-        losses = classification_losses(labels, logits)
+        batch = source.take(tf.minimum(rows, end - 1))
+        losses, scores = task.losses(model, batch, False, None)
         return tf.stack(
             [
                 tf.reduce_sum(losses * counted),
-                tf.reduce_sum(hits(labels, logits) * counted),
+                tf.reduce_sum(scores * counted),
             ]
         )
 
@@ -103,19 +105,16 @@ def _resident(
 
 
 def _streamed(
-    model: keras.Model, source: Streamed, jit: bool
+    task: Task, model: keras.Model, source: Streamed, jit: bool
 ) -> Callable[[str], np.ndarray]:
     # On one device: reading is what takes the time.
     @tf.function(jit_compile=jit)
-    def program(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        logits = model(scale(images), training=False)
-        losses = classification_losses(labels, logits)
-        return tf.stack(
-            [tf.reduce_sum(losses), tf.reduce_sum(hits(labels, logits))]
-        )
+    def program(batch: Batch) -> tf.Tensor:
+        losses, scores = task.losses(model, batch, False, None)
+        return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(scores)])
 
     def totals(split: str) -> np.ndarray:
         batches: Iterable = source.split(split, BATCH_SIZE)
-        return sum(program(*batch).numpy() for batch in batches)
+        return sum(program(batch).numpy() for batch in batches)
 
     return totals

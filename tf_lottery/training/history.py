@@ -2,10 +2,11 @@
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from tf_lottery.rules.tickets import Arrays
 from tf_lottery.training.recipes import Recipe
+from tf_lottery.workloads.task import Task
 
 
 class Diverged(ArithmeticError):
@@ -20,11 +21,19 @@ def diverged(recipe: Recipe, seed: int, step: int) -> Diverged:
     )
 
 
-class Row(NamedTuple):
-    """One number of a training's history."""
+class Measurement(NamedTuple):
+    """One number of a training's history.
+
+    Args:
+        step: Training steps done when it was measured.
+        where: The split it was measured on; of a peer's weights remaining,
+            the path of a kernel, or "all".
+        metric: What was measured, "loss" for example.
+        value: The number.
+    """
 
     step: int
-    split: str
+    where: str
     metric: str
     value: float
 
@@ -34,96 +43,100 @@ class Result(NamedTuple):
 
     Args:
         state: Every variable at the end, by path.
-        history: All evaluations in order: of "train" the mean loss and
-            accuracy over the steps since the last evaluation, of "validation"
-            and "test" those of the whole split. The test images' are fewer if
+        history: All evaluations in order: of "train" the mean of each metric
+            over the steps since the last evaluation, of "validation" and
+            "test" the metrics of the whole split. Those of "test" are fewer if
             the recipe has `test_at_stop`.
         seconds: What it took; the only part that is not reproducible.
     """
 
     state: Arrays
-    history: tuple[Row, ...]
+    history: tuple[Measurement, ...]
     seconds: float
 
 
-class Checkpoint(Protocol):
-    """Where a training keeps its place."""
-
-    def load(self) -> tuple[Arrays, dict[str, Any]] | None:
-        """Returns what was saved last, if anything."""
-
-    def due(self) -> bool:
-        """Returns whether it is time to save again."""
-
-    def save(self, arrays: Arrays, meta: dict[str, Any]) -> None:
-        """Saves arrays and numbers, replacing what was saved before."""
-
-
-class Report(NamedTuple):
+class Status(NamedTuple):
     """How a training stands.
 
     Args:
         step: Steps done.
         steps: Steps in all.
-        loss: Mean over the steps of the last call.
-        accuracy: Likewise.
-        rows: Of the history, so far.
+        means: Of each metric over the steps of the last call, by name. None
+            before the first step.
+        rows: The history so far.
     """
 
     step: int
     steps: int
-    loss: float
-    accuracy: float
-    rows: list[Row]
+    means: dict[str, float]
+    rows: list[Measurement]
 
 
 @dataclass
-class Place:
-    """Where a training is: what a checkpoint holds beside the variables."""
+class Position:
+    """Where a training is: what a checkpoint holds beside the variables.
+
+    Args:
+        step: Steps done.
+        means: Of the loss and of the score over the last call.
+        period_steps: Steps since the last evaluation.
+        period_loss: Sum of the losses of those steps.
+        period_score: Sum of the mean scores of those steps.
+        seconds: Spent so far, in this process and in others before.
+        rows: The history so far.
+    """
 
     step: int = 0
-    loss: float = math.nan  # means over the last call
-    accuracy: float = math.nan
-    period_steps: int = 0  # since the last evaluation
-    period_loss: float = 0.0  # sums over those steps
-    period_accuracy: float = 0.0
+    means: tuple[float, float] | None = None
+    period_steps: int = 0
+    period_loss: float = 0.0
+    period_score: float = 0.0
     seconds: float = 0.0
-    rows: list[Row] = field(default_factory=list)
+    rows: list[Measurement] = field(default_factory=list)
 
     @classmethod
-    def from_meta(cls, meta: dict[str, Any]) -> "Place":
-        """Returns the place that a checkpoint holds."""
-        return cls(**{**meta, "rows": [Row(*row) for row in meta["rows"]]})
+    def from_meta(cls, meta: dict[str, Any]) -> "Position":
+        """Returns the position that a checkpoint holds."""
+        rows = [Measurement(*row) for row in meta["rows"]]
+        return cls(**{**meta, "rows": rows})
 
-    def report(self, total: int) -> Report:
-        """Returns how a training of `total` steps stands here."""
-        return Report(self.step, total, self.loss, self.accuracy, self.rows)
+    def status(self, recipe: Recipe) -> Status:
+        """Returns how a training by the recipe stands here."""
+        means = recipe.task.metrics(*self.means) if self.means else {}
+        return Status(self.step, recipe.steps, means, self.rows)
 
-    def advance(self, count: int, loss: float, accuracy: float) -> None:
+    def advance(self, count: int, loss: float, score: float) -> None:
         """Moves on by `count` steps, given sums over them."""
         self.step += count
-        self.loss, self.accuracy = loss / count, accuracy / count
+        self.means = loss / count, score / count
         self.period_steps += count
         self.period_loss += loss
-        self.period_accuracy += accuracy
+        self.period_score += score
 
     def may_stop(self) -> bool:
         """Returns whether the last validation loss is the lowest so far."""
         *before, last = [
             row.value
             for row in self.rows
-            if (row.split, row.metric) == ("validation", "loss")
+            if (row.where, row.metric) == ("validation", "loss")
         ]
         return last < min(before, default=math.inf)
 
-    def log_period(self) -> None:
+    def log_period(self, task: Task) -> None:
         """Notes the means over the steps since the last evaluation."""
         n = self.period_steps
         if n:
-            self.log("train", self.period_loss / n, self.period_accuracy / n)
-        self.period_steps, self.period_loss, self.period_accuracy = 0, 0.0, 0.0
+            self.log(task, "train", self.period_loss / n, self.period_score / n)
+        self.period_steps, self.period_loss, self.period_score = 0, 0.0, 0.0
 
-    def log(self, split: str, loss: float, accuracy: float) -> None:
-        """Notes what an evaluation of a split gave."""
-        self.rows.append(Row(self.step, split, "loss", loss))
-        self.rows.append(Row(self.step, split, "accuracy", accuracy))
+    def log(self, task: Task, split: str, loss: float, score: float) -> None:
+        """Notes what an evaluation of a split gave.
+
+        Args:
+            task: What is learned, which names the metrics.
+            split: The evaluated split, "validation" for example.
+            loss: Mean over the split.
+            score: Mean over the split.
+        """
+        for metric, value in task.metrics(loss, score).items():
+            self.rows.append(Measurement(self.step, split, metric, value))

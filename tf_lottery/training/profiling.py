@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from tf_lottery.training.history import Report
+from tf_lottery.training.history import Status
 
 
 @dataclass
@@ -36,8 +36,8 @@ class Profile:
     _traced: bool = False
 
     def watching(
-        self, report: Callable[[Report], None] | None
-    ) -> Callable[[Report], None]:
+        self, report: Callable[[Status], None] | None
+    ) -> Callable[[Status], None]:
         """Returns a report of one training that watches it, too.
 
         Args:
@@ -45,7 +45,7 @@ class Profile:
         """
         reports = 0
 
-        def watch(now: Report) -> None:
+        def watch(now: Status) -> None:
             nonlocal reports
             # The report itself is not part of what is traced.
             if self._running:

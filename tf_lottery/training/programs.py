@@ -15,10 +15,10 @@ from tf_lottery.masking.model_state import (
 from tf_lottery.rules.tickets import Arrays, Ticket
 from tf_lottery.training import steps
 from tf_lottery.training.evaluation import Evaluate, evaluator
-from tf_lottery.training.history import Place, Row
+from tf_lottery.training.history import Measurement, Position
 from tf_lottery.training.recipes import Recipe
-from tf_lottery.workloads.classification import classification_losses
-from tf_lottery.workloads.images.batches import Resident, Streamed
+from tf_lottery.training.trial import expect_task
+from tf_lottery.workloads.examples import Resident, Streamed
 
 
 class Programs:
@@ -29,12 +29,13 @@ class Programs:
 
     Args:
         recipe: What to compile.
-        source: The recipe's images, opened for the same strategy.
+        source: The examples of its task, opened for the same strategy.
         strategy: On which devices; None is TensorFlow's default device.
-        seed: Of the order of images and of random masks.
+        seed: Of the order of examples, and of random masks.
 
     Raises:
-        InvalidValue: The batch size does not suit the images or the replicas.
+        InvalidValue: The batch size does not suit the examples or the replicas,
+            or the task is none (see `trial.expect_task`).
     """
 
     def __init__(
@@ -47,20 +48,19 @@ class Programs:
         strategy = strategy or tf.distribute.get_strategy()
         check_batch_size(recipe, source, strategy)
         with strategy.scope():
-            self.model = recipe.new_model(
-                source.image_shape, source.classes, seed
-            )
+            self.model = recipe.new_model(source.shapes, seed)
             self.optimizer = recipe.new_optimizer()
             self.optimizer.build(self.model.trainable_variables)
-        self._source, self._seed = source, seed
+        expect_task(recipe, self.model, source, seed)
+        self._recipe, self._source, self._seed = recipe, source, seed
         self.extras = extras(self.model, self.optimizer)
         self._first = [keras.ops.convert_to_numpy(v) for v in self.extras]
-        jit = steps.compiles_well(self.model, strategy)
-        self.run: steps.Run = steps.runner(
+        self.jit = jit = steps.compiles_well(self.model, strategy)
+        self.run: steps.TrainSteps = steps.runner(
             recipe, self.model, self.optimizer, source, strategy, jit, seed
         )
         self.measure: Evaluate = evaluator(
-            self.model, source, strategy, jit, recipe.mask_samples
+            recipe.task, self.model, source, strategy, jit, recipe.mask_samples
         )
 
     def load(self, ticket: Ticket) -> None:
@@ -73,53 +73,54 @@ class Programs:
         for variable, value in zip(self.extras, self._first, strict=True):
             variable.assign(value)
 
-    def gradient(self, ticket: Ticket, images: int) -> dict[str, np.ndarray]:
+    def gradient(self, ticket: Ticket, examples: int) -> dict[str, np.ndarray]:
         """Returns the gradient of the ticket's loss, by kernel path.
 
         Args:
             ticket: At whose weights.
-            images: How many of the training images: the first ones of the
+            examples: How many of the training examples: the first ones of the
                 seed's order.
 
         Raises:
-            InvalidValue: The images are streamed, or too few.
-            ValueError: As for `load`.
+            InvalidValue: The examples are streamed, or too few.
+            ValueError: The ticket does not fit the model.
         """
         if not isinstance(self._source, Resident):
             raise InvalidValue(
-                "expected images in memory for a gradient, received streamed "
+                "expected examples in memory for a gradient, received streamed "
                 "ones (Images.stream)"
             )
-        if images > self._source.sizes["train"]:
+        if examples > self._source.sizes["train"]:
             raise InvalidValue(
-                f"expected at least {images} training images for a gradient "
-                "(Lottery.gradient_images), received "
+                f"expected at least {examples} training examples for a "
+                "gradient (Lottery.gradient_examples), received "
                 f"{self._source.sizes['train']}"
             )
         self.load(ticket)
         kernels = [layer.raw_kernel for layer in masked_layers(self.model)]
-        [rows] = self._source.rows(self._seed, images, 0, 1)
-        batch, labels = self._source.take(tf.constant(rows))
+        [rows] = self._source.rows(self._seed, examples, 0, 1)
+        batch = self._source.take(tf.constant(rows))
+        draw = steps.draw_of(self._seed, 0, examples)
         with tf.GradientTape() as tape:
-            logits = self.model(batch, training=True)
-            loss = tf.reduce_mean(classification_losses(labels, logits))
+            losses, _ = self._recipe.task.losses(self.model, batch, True, draw)
+            loss = tf.reduce_mean(losses)
         gradients = tape.gradient(loss, [k.value for k in kernels])
         return {
             kernel.path: keras.ops.convert_to_numpy(gradient)
             for kernel, gradient in zip(kernels, gradients, strict=True)
         }
 
-    def evaluate(self, ticket: Ticket) -> tuple[Row, ...]:
-        """Returns loss and accuracy of a ticket that is not trained.
+    def evaluate(self, ticket: Ticket) -> tuple[Measurement, ...]:
+        """Returns the metrics of a ticket that is not trained.
 
         Raises:
-            ValueError: As for `load`.
+            ValueError: The ticket does not fit the model.
         """
         self.load(ticket)
-        place = Place()
+        position = Position()
         for split in ("validation", "test"):
-            place.log(split, *self.measure(split))
-        return tuple(place.rows)
+            position.log(self._recipe.task, split, *self.measure(split))
+        return tuple(position.rows)
 
 
 def check_batch_size(
@@ -127,11 +128,11 @@ def check_batch_size(
     source: Resident | Streamed,
     strategy: tf.distribute.Strategy,
 ) -> None:
-    """Raises InvalidValue unless the batch suits images and replicas."""
+    """Raises InvalidValue unless the batch suits examples and replicas."""
     if recipe.batch_size > source.sizes["train"]:
         raise InvalidValue(
             f"expected BATCH_SIZE of at most {source.sizes['train']}, the "
-            f"number of training images, received {recipe.batch_size}"
+            f"number of training examples, received {recipe.batch_size}"
         )
     replicas = strategy.num_replicas_in_sync
     if recipe.batch_size % replicas:

@@ -24,8 +24,9 @@ from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.masking.masks import KernelMask, fixed_mask
 from tf_lottery.masking.model_state import read_ticket
 from tf_lottery.rules.tickets import Ticket
-from tf_lottery.workloads.images.image_sets import Images
+from tf_lottery.workloads.classification import ImageClassification
 from tf_lottery.workloads.models.lenet import LeNet
+from tf_lottery.workloads.task import Shapes, Task
 
 DTYPE_POLICIES = ("float32", "mixed_bfloat16")
 
@@ -40,12 +41,12 @@ class Recipe:
     """How to train: everything but the starting point and the seed.
 
     Args:
-        model: Builds the network; see `models.lenet.LeNet`.
-        images: What to train and evaluate on.
+        model: Builds the network; see `workloads.models.lenet.LeNet`.
+        task: What is learned, such as image classification.
         optimizer: As Keras serializes it: `{"class_name": "SGD", "config":
             {"learning_rate": 0.1}}`.
         steps: How many batches to train on.
-        batch_size: Images a step, over all replicas.
+        batch_size: Examples a step, over all replicas.
         eval_every: Steps between evaluations; there is one before the first
             step and one after the last, too.
         kernel_mask: Builds the mask of a layer, called with `seed=`.
@@ -65,7 +66,7 @@ class Recipe:
     """
 
     model: Callable[..., keras.Model] = field(default_factory=LeNet)
-    images: Images = field(default_factory=Images)
+    task: Task = field(default_factory=ImageClassification)
     optimizer: Mapping[str, Any] = field(default_factory=_adam)
     steps: int = 50_000
     batch_size: int = 60
@@ -87,7 +88,11 @@ class Recipe:
                 "expected Recipe.kernel_mask to build a mask, received "
                 f"{self.kernel_mask!r}"
             )
-        checks.kind("Recipe.images", self.images, Images)
+        if not isinstance(self.task, Task):
+            raise InvalidValue(
+                "expected Recipe.task to be a task such as "
+                f"@classification.ImageClassification(), received {self.task!r}"
+            )
         checks.positive_int("STEPS", self.steps)
         checks.positive_int("BATCH_SIZE", self.batch_size)
         checks.positive_int("EVAL_EVERY", self.eval_every)
@@ -108,12 +113,15 @@ class Recipe:
             )
         self.new_optimizer()
 
-    def new_model(
-        self, image_shape: tuple[int, ...], classes: int, seed: int
-    ) -> keras.Model:
-        """Returns the network as the seed initialises it."""
+    def new_model(self, shapes: Shapes, seed: int) -> keras.Model:
+        """Returns the network as the seed initialises it.
+
+        Args:
+            shapes: What it must know of the task's examples.
+            seed: Of its initial weights, and of random masks.
+        """
         with _dtype_policy(self.dtype_policy):
-            return self.model(image_shape, classes, self.kernel_mask, seed)
+            return self.model(shapes, self.kernel_mask, seed)
 
     def new_optimizer(self) -> keras.optimizers.Optimizer:
         """Returns the optimizer in its first state.
@@ -135,11 +143,14 @@ class Recipe:
                 f"received {self.optimizer!r}: {error}"
             ) from error
 
-    def initial_ticket(
-        self, image_shape: tuple[int, ...], classes: int, seed: int
-    ) -> Ticket:
-        """Returns the ticket with every variable at its first value."""
-        return read_ticket(self.new_model(image_shape, classes, seed))
+    def initial_ticket(self, shapes: Shapes, seed: int) -> Ticket:
+        """Returns the ticket with every variable at its first value.
+
+        Args:
+            shapes: What the network must know of the task's examples.
+            seed: Of its initial weights, and of random masks.
+        """
+        return read_ticket(self.new_model(shapes, seed))
 
 
 @contextmanager

@@ -2,8 +2,8 @@
 
 On one device the whole program is compiled by XLA. On several replicas it is
 the usual loop of tf.distribute: `strategy.run` for each step, gradients summed
-over replicas by the optimizer. Streamed images come one batch at a time from
-tf.data, and the program is a single step.
+over replicas by the optimizer. Streamed examples come one batch at a time, and
+the program is a single step.
 """
 
 from collections.abc import Callable, Iterator
@@ -17,15 +17,16 @@ import tensorflow as tf
 from tf_lottery.masking.kernels import all_layers, masked_kernels
 from tf_lottery.masking.layers import bare_kernels, is_held
 from tf_lottery.training.recipes import Recipe
-from tf_lottery.workloads.classification import classification_losses, hits
-from tf_lottery.workloads.images.batches import Resident, Streamed, scale
+from tf_lottery.workloads.examples import Resident, Streamed
+from tf_lottery.workloads.task import Batch, Draw
 
 STEPS_PER_CALL = 500
 """Steps between two signs of life, and between two possible checkpoints."""
 
-Run = Callable[[int, int], tuple[float, float, int]]
-"""From (first step, count) to the sums of the loss and of the images that
-were classified right, and the first step whose loss is not finite, or -1."""
+TrainSteps = Callable[[int, int], tuple[float, float, int]]
+"""From (first step, count) to the sum over those steps of the loss, that of
+the scores of all examples, and the first step whose loss is not finite (in
+steps from the first on), or -1."""
 
 
 def runner(
@@ -36,7 +37,7 @@ def runner(
     strategy: tf.distribute.Strategy,
     jit: bool,
     seed: int,
-) -> Run:
+) -> TrainSteps:
     """Returns the function that trains for some steps.
 
     The model's kernels hold the values of pruned weights, as those of a ticket
@@ -50,26 +51,31 @@ def runner(
         folded = not tf.distribute.has_strategy()
     update = _update(model, optimizer, folded)
 
-    def learn(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def learn(batch: Batch, draw: Draw) -> tf.Tensor:
         with (
             tf.GradientTape() as tape,
             bare_kernels() if folded else nullcontext(),
         ):
-            logits = model(images, training=True)
-            losses = classification_losses(labels, logits)
+            losses, scores = recipe.task.losses(model, batch, True, draw)
             # Over the whole batch: the optimizer sums over replicas.
             loss = tf.reduce_sum(losses) / recipe.batch_size
             for penalty in model.losses:
                 loss += penalty / replicas
-        update(tape.gradient(loss, variables))
-        return tf.stack([loss, tf.reduce_sum(hits(labels, logits))])
+        # Those of an embedding come as the rows that were looked up.
+        update(
+            [
+                None if gradient is None else tf.convert_to_tensor(gradient)
+                for gradient in tape.gradient(loss, variables)
+            ]
+        )
+        return tf.stack([loss, tf.reduce_sum(scores)])
 
     if isinstance(source, Streamed):
         return _streamed(recipe, learn, source, strategy, jit, seed)
     return _resident(recipe, learn, source, strategy, jit, seed)
 
 
-Learn = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+Learn = Callable[[Batch, Draw], tf.Tensor]
 Gradients = list[tf.Tensor | None]
 
 
@@ -119,19 +125,20 @@ def _resident(
     strategy: tf.distribute.Strategy,
     jit: bool,
     seed: int,
-) -> Run:
+) -> TrainSteps:
     # As many rows in every call, so that one program serves all of them.
     length = min(STEPS_PER_CALL, recipe.eval_every)
 
-    def replica(row: tf.Tensor) -> tf.Tensor:
-        return learn(*source.take(_own_part(row)))
+    def replica(row: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        draw = _own_draw(seed, step, recipe.batch_size)
+        return learn(source.take(_own_part(row)), draw)
 
     @tf.function(jit_compile=jit)
-    def program(rows: tf.Tensor, count: tf.Tensor) -> tuple:
+    def program(rows: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> tuple:
         # Not tf.range(count): XLA would compile anew for every count.
         i, sums, bad = 0, tf.zeros(2), -1
         while i < count:
-            parts = strategy.run(replica, args=(rows[i],))
+            parts = strategy.run(replica, args=(rows[i], first + i))
             step = strategy.reduce("SUM", parts, axis=None)
             sums += step
             diverged = tf.logical_not(tf.math.is_finite(step[0]))
@@ -142,9 +149,11 @@ def _resident(
     def run(step: int, count: int) -> tuple[float, float, int]:
         rows = np.zeros((length, recipe.batch_size), np.int32)
         rows[:count] = source.rows(seed, recipe.batch_size, step, count)
-        sums, bad = program(tf.constant(rows), tf.constant(count))
-        loss, correct = sums.numpy()
-        return float(loss), float(correct), int(bad)
+        sums, bad = program(
+            tf.constant(rows), tf.constant(step), tf.constant(count)
+        )
+        loss, score = sums.numpy()
+        return float(loss), float(score), int(bad)
 
     return run
 
@@ -156,30 +165,47 @@ def _streamed(
     strategy: tf.distribute.Strategy,
     jit: bool,
     seed: int,
-) -> Run:
+) -> TrainSteps:
     batches: Iterator[Any] = iter(())
     position = -1
 
-    def replica(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        return learn(scale(_own_part(images)), _own_part(labels))
+    def replica(batch: Batch, step: tf.Tensor) -> tf.Tensor:
+        draw = _own_draw(seed, step, recipe.batch_size)
+        own = {name: _own_part(array) for name, array in batch.items()}
+        return learn(own, draw)
 
     @tf.function(jit_compile=jit)
-    def program(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        parts = strategy.run(replica, args=(images, labels))
+    def program(batch: Batch, step: tf.Tensor) -> tf.Tensor:
+        parts = strategy.run(replica, args=(batch, step))
         return strategy.reduce("SUM", parts, axis=None)
 
     def run(step: int, count: int) -> tuple[float, float, int]:
         nonlocal batches, position
         if step != position:
             batches = source.batches(seed, recipe.batch_size, step)
-        steps = [program(*next(batches)) for _ in range(count)]
+        steps = [
+            program(next(batches), tf.constant(step + i)) for i in range(count)
+        ]
         position = step + count
         table = np.stack([s.numpy() for s in steps])
         bad = np.flatnonzero(~np.isfinite(table[:, 0]))
-        loss, correct = table.sum(axis=0)
-        return float(loss), float(correct), int(bad[0]) if len(bad) else -1
+        loss, score = table.sum(axis=0)
+        return float(loss), float(score), int(bad[0]) if len(bad) else -1
 
     return run
+
+
+def draw_of(seed: int, step: int, batch_size: int) -> Draw:
+    """Returns the randomness of a step, for a whole batch."""
+    return Draw(
+        tf.constant(seed), tf.constant(step), tf.range(batch_size), batch_size
+    )
+
+
+def _own_draw(seed: int, step: tf.Tensor, batch_size: int) -> Draw:
+    """Returns this replica's randomness, within `strategy.run`."""
+    places = _own_part(tf.range(batch_size))
+    return Draw(tf.constant(seed), step, places, batch_size)
 
 
 def _own_part(batch: tf.Tensor) -> tf.Tensor:

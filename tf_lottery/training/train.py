@@ -8,12 +8,12 @@ evaluates a split, and calls them in turn from Python:
         train for `eval_every` steps, at most 500 of them a call
                                                        (the other)
 
-Test images are left out where nobody asked for them (`test_at_stop`).
+Test examples are left out where nobody asked for them (`test_at_stop`).
 
-Images live on the device and a batch is a row of indices, so nothing but
-those travels between calls. Which images a step sees and which masks it draws
-are functions of (seed, step), so a training that was interrupted goes on from
-its last checkpoint and ends with the same bits.
+Examples live on the device and a batch is a row of their numbers, so nothing
+but those travels between calls. Which examples a step sees and which masks it
+draws are functions of (seed, step), so a training that was interrupted goes on
+from its last checkpoint and ends with the same bits.
 
 Under a strategy with several replicas, each step runs on all of them with a
 part of the batch each, and the loss is averaged over the whole batch: one
@@ -27,41 +27,30 @@ from dataclasses import asdict
 
 import tensorflow as tf
 
-from tf_lottery.masking.model_state import (
-    read_state,
-)
-from tf_lottery.rules.tickets import Ticket
+from tf_lottery.foundation.store import Checkpoint
+from tf_lottery.masking.model_state import read_state
 from tf_lottery.training import steps
-from tf_lottery.training.history import (
-    Checkpoint,
-    Place,
-    Report,
-    Result,
-    diverged,
-)
+from tf_lottery.training.history import Position, Result, Status, diverged
 from tf_lottery.training.programs import Programs, dump, load
 from tf_lottery.training.recipes import Recipe
-from tf_lottery.workloads.images.batches import Resident, Streamed
+from tf_lottery.training.request import Training
+from tf_lottery.workloads.examples import Resident, Streamed
 
 
 def train(
-    recipe: Recipe,
-    ticket: Ticket,
-    seed: int,
+    training: Training,
     source: Resident | Streamed,
     *,
     strategy: tf.distribute.Strategy | None = None,
     programs: Programs | None = None,
     checkpoint: Checkpoint | None = None,
-    report: Callable[[Report], None] | None = None,
+    report: Callable[[Status], None] | None = None,
 ) -> Result:
-    """Trains a network from a ticket.
+    """Returns what a training gives.
 
     Args:
-        recipe: How.
-        ticket: From where.
-        seed: Of the order of images and of random masks.
-        source: The recipe's images, opened for the same strategy.
+        training: What to train.
+        source: The examples of its task, opened for the same strategy.
         strategy: On which devices; None is TensorFlow's default device.
         programs: Of the same recipe, seed, source and strategy, if they are
             compiled already.
@@ -71,52 +60,54 @@ def train(
     Raises:
         Diverged: The loss is not finite. What was saved before stays.
         ValueError: The ticket does not fit the model.
-        InvalidValue: The batch size does not suit the images or the replicas.
+        InvalidValue: The batch size does not suit the examples or the
+            replicas, or the task is none.
     """
     began = time.monotonic()
-    programs = programs or Programs(recipe, source, strategy, seed)
-    programs.load(ticket)
+    recipe, task = training.recipe, training.recipe.task
+    programs = programs or Programs(recipe, source, strategy, training.seed)
+    programs.load(training.ticket)
     first = recipe.first_step or 0
-    place = Place(step=first)
+    position = Position(step=first)
     saved = checkpoint.load() if checkpoint else None
     if saved:
         arrays, meta = saved
         load(programs, arrays)
-        place = Place.from_meta(meta)
-    spent = place.seconds
+        position = Position.from_meta(meta)
+    spent = position.seconds
 
     def measure(split: str) -> None:
-        loss, accuracy = programs.measure(split)
+        loss, score = programs.measure(split)
         if not math.isfinite(loss):
-            raise diverged(recipe, seed, place.step)
-        place.log(split, loss, accuracy)
+            raise diverged(recipe, training.seed, position.step)
+        position.log(task, split, loss, score)
 
     while True:
-        at_end = place.step == recipe.steps
-        if place.step in (first, recipe.steps) or (
-            place.step % recipe.eval_every == 0
+        at_end = position.step == recipe.steps
+        if position.step in (first, recipe.steps) or (
+            position.step % recipe.eval_every == 0
         ):
-            place.log_period()
+            position.log_period(task)
             measure("validation")
-            if not recipe.test_at_stop or at_end or place.may_stop():
+            if not recipe.test_at_stop or at_end or position.may_stop():
                 measure("test")
         if report:
-            report(place.report(recipe.steps))
+            report(position.status(recipe))
         if at_end:
             break
         # A call ends where a period does, so that the calls of a training
         # are the same ones wherever it was interrupted.
-        left = recipe.eval_every - place.step % recipe.eval_every
-        count = min(left, recipe.steps - place.step, steps.STEPS_PER_CALL)
-        loss, correct, bad = programs.run(place.step, count)
+        left = recipe.eval_every - position.step % recipe.eval_every
+        count = min(left, recipe.steps - position.step, steps.STEPS_PER_CALL)
+        loss, score, bad = programs.run(position.step, count)
         if bad >= 0:
-            raise diverged(recipe, seed, place.step + bad + 1)
-        place.advance(count, loss, correct / recipe.batch_size)
-        place.seconds = spent + time.monotonic() - began
+            raise diverged(recipe, training.seed, position.step + bad + 1)
+        position.advance(count, loss, score / recipe.batch_size)
+        position.seconds = spent + time.monotonic() - began
         if checkpoint and checkpoint.due():
-            checkpoint.save(dump(programs), asdict(place))
+            checkpoint.save(dump(programs), asdict(position))
     seconds = spent + time.monotonic() - began
-    return Result(read_state(programs.model), tuple(place.rows), seconds)
+    return Result(read_state(programs.model), tuple(position.rows), seconds)
 
 
 def estimate(
@@ -126,8 +117,14 @@ def estimate(
 ) -> float:
     """Returns how many seconds a training will take, from a short trial.
 
+    Args:
+        recipe: How it trains, on what.
+        source: The examples of its task.
+        strategy: On which devices.
+
     Raises:
-        InvalidValue: As for `train`.
+        InvalidValue: The batch size does not suit the examples or the
+            replicas, or the task is none.
     """
     programs = Programs(recipe, source, strategy, seed=0)
     count = min(50, recipe.eval_every)

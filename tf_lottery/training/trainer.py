@@ -1,37 +1,32 @@
 """The trainer: `train` with a memory.
 
-Experiments ask a trainer for trainings. It looks the training up in the store
-by the hash of (recipe, ticket, seed, data) and runs it only if it is not
-there, going on from a checkpoint if one was left.
+Experiments ask a trainer for trainings. It looks a training up in the store by
+its key and runs it only if it is not there, going on from a checkpoint if one
+was left.
 """
 
 import json
 import pathlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tf_lottery.foundation import identity
 from tf_lottery.foundation.files import StorageError
-from tf_lottery.foundation.store import Checkpoint, Record, Store
-from tf_lottery.rules.pruning import Rates
+from tf_lottery.foundation.store import Checkpoint, Entry, Store
 from tf_lottery.rules.tickets import Arrays, Ticket
-from tf_lottery.training.history import Report, Result, Row
+from tf_lottery.training import devices
+from tf_lottery.training.history import Measurement, Result, Status
 from tf_lottery.training.peers import tfmot
-from tf_lottery.training.peers.tfmot_schedule import TfmotGradual
 from tf_lottery.training.profiling import Profile
 from tf_lottery.training.programs import Programs
 from tf_lottery.training.recipes import Recipe
+from tf_lottery.training.request import Training
 from tf_lottery.training.train import train
-from tf_lottery.workloads.images.batches import Resident, Streamed, open_source
-from tf_lottery.workloads.images.image_sets import Images
-
-FORMAT = 3
-"""Part of every hash; raised when the same recipe comes to mean something
-else, so that results from before are not taken for it."""
+from tf_lottery.workloads.examples import Resident, Streamed
+from tf_lottery.workloads.task import Task
 
 PROGRAMS_KEPT = 2
 """Compiled recipes that are kept for the next ticket; each holds a network."""
@@ -44,8 +39,8 @@ class Trainer:
     Args:
         store: Where results and checkpoints go.
         strategy: On which devices to train.
-        data_dir: As for `images.load`.
-        cache: Likewise.
+        data_dir: Where data sets are, for tasks that read some.
+        cache: A folder for what takes tasks long to read.
         profile: Watches the trainings that are run, if any.
     """
 
@@ -54,177 +49,118 @@ class Trainer:
     data_dir: str | None = None
     cache: pathlib.Path | None = None
     profile: Profile | None = None
-    _sources: dict[Images, Resident | Streamed] = field(default_factory=dict)
+    _sources: dict[str, Resident | Streamed] = field(default_factory=dict)
     _programs: dict[str, Programs] = field(default_factory=dict)
 
-    def source(self, images: Images) -> Resident | Streamed:
-        """Returns the images, opened at the first call."""
-        if images not in self._sources:
-            self._sources[images] = open_source(
-                images, self.strategy, self.data_dir, self.cache
+    def source(self, task: Task) -> Resident | Streamed:
+        """Returns the examples of a task, opened at the first call.
+
+        Raises:
+            DataError: They are not to be had.
+        """
+        key = identity.digest(task)
+        if key not in self._sources:
+            self._sources[key] = task.open(
+                self.strategy, self.data_dir, self.cache
             )
-        return self._sources[images]
+        return self._sources[key]
 
     def new_ticket(self, recipe: Recipe, seed: int) -> Ticket:
         """Returns the recipe's network as the seed initialises it."""
-        source = self.source(recipe.images)
-        return recipe.initial_ticket(source.image_shape, source.classes, seed)
+        return recipe.initial_ticket(self.source(recipe.task).shapes, seed)
 
-    def key(self, recipe: Recipe, ticket: Ticket, seed: int) -> str:
-        """Returns the hash of all that decides a training's result."""
-        return identity.digest(self._inputs(recipe, ticket, seed))
-
-    def peer_key(
-        self,
-        recipe: Recipe,
-        ticket: Ticket,
-        seed: int,
-        pruning: TfmotGradual,
-        rates: Rates,
-    ) -> str:
-        """Returns the hash of all that decides a peer's training.
+    def key(self, training: Training) -> str:
+        """Returns the hash of all that decides a training's result.
 
         Raises:
-            PeerError: As for `tfmot.version`.
+            PeerError: The training is a peer's, which is not installed.
         """
-        return identity.digest(
-            {
-                **self._inputs(recipe, ticket, seed),
-                "peer": [tfmot.NAME, tfmot.version(), tfmot.FORMAT],
-                "pruning": pruning,
-                "rates": rates,
-            }
-        )
+        return training.key(self.source(training.recipe.task).fingerprint)
 
-    def _inputs(
-        self, recipe: Recipe, ticket: Ticket, seed: int
-    ) -> dict[str, Any]:
-        return {
-            "format": FORMAT,
-            "recipe": recipe,
-            "ticket": ticket.arrays(),
-            "seed": seed,
-            "data": self.source(recipe.images).fingerprint,
-        }
-
-    def find(self, key: str, recipe: Recipe, ticket: Ticket) -> Result | None:
-        """Returns the training of a key if it is in the store."""
-        record = self.store.find(key)
-        return _result(key, record, recipe, ticket) if record else None
+    def find(self, training: Training) -> Result | None:
+        """Returns a training's result if it is in the store."""
+        key = self.key(training)
+        entry = self.store.find(key)
+        return _result(key, entry, training) if entry else None
 
     def train(
         self,
-        recipe: Recipe,
-        ticket: Ticket,
-        seed: int,
-        report: Callable[[Report], None] | None = None,
+        training: Training,
+        report: Callable[[Status], None] | None = None,
         waiting: Callable[[], None] = lambda: None,
     ) -> Result:
-        """Returns the training's result, from the store if it is there.
+        """Returns a training's result, from the store if it is there.
+
+        A peer's training has no checkpoints: one that is interrupted begins
+        again.
 
         Args:
-            recipe: As for `train`.
-            ticket: Likewise.
-            seed: Likewise.
-            report: Likewise.
+            training: What to train.
+            report: Told how it goes.
             waiting: Called if another process runs this training already.
 
         Raises:
-            Diverged: As for `train`.
-            StorageError: As for `Store.get`.
+            Diverged: The loss is not finite.
+            PeerError: A peer is not there, or did not do its training.
+            StorageError: The result could not be written. Checkpoints stay.
         """
+        source = self.source(training.recipe.task)
 
-        def make(checkpoint: Checkpoint) -> Record:
+        def make(checkpoint: Checkpoint) -> Entry:
+            if training.peer:
+                return self._entry(
+                    training, tfmot.train(training, source, report)
+                )
+            watched = self.profile.watching(report) if self.profile else report
             result = train(
-                recipe,
-                ticket,
-                seed,
-                self.source(recipe.images),
+                training,
+                source,
                 strategy=self.strategy,
-                programs=self._compiled(recipe, seed),
+                programs=self._compiled(training),
                 checkpoint=checkpoint,
-                report=(
-                    self.profile.watching(report) if self.profile else report
-                ),
+                report=watched,
             )
-            return _record(result, recipe, ticket, seed)
+            return self._entry(training, result)
 
-        key = self.key(recipe, ticket, seed)
-        record = self.store.get(key, make, waiting)
-        return _result(key, record, recipe, ticket)
+        key = self.key(training)
+        return _result(key, self.store.get(key, make, waiting), training)
 
-    def train_peer(
-        self,
-        recipe: Recipe,
-        ticket: Ticket,
-        seed: int,
-        pruning: TfmotGradual,
-        rates: Rates,
-        report: Callable[[Report], None] | None = None,
-        waiting: Callable[[], None] = lambda: None,
-    ) -> Result:
-        """Returns the result of a peer's training, likewise.
-
-        It has no checkpoints: one that is interrupted begins again.
-
-        Args:
-            recipe: As for `tfmot.train`.
-            ticket: Likewise.
-            seed: Likewise.
-            pruning: Likewise.
-            rates: Likewise.
-            report: Likewise.
-            waiting: As for `train`.
-
-        Raises:
-            Diverged: As for `tfmot.train`.
-            PeerError: Likewise.
-            StorageError: As for `Store.get`.
-        """
-
-        def make(_: Checkpoint) -> Record:
-            source = self.source(recipe.images)
-            result = tfmot.train(
-                recipe, ticket, seed, source, pruning, rates, report
-            )
-            return _record(result, recipe, ticket, seed)
-
-        key = self.peer_key(recipe, ticket, seed, pruning, rates)
-        record = self.store.get(key, make, waiting)
-        return _result(key, record, recipe, ticket)
-
-    def evaluate(
-        self, recipe: Recipe, ticket: Ticket, seed: int
-    ) -> tuple[Row, ...]:
-        """Returns loss and accuracy of a ticket as it is, not stored."""
-        return self._compiled(recipe, seed).evaluate(ticket)
+    def evaluate(self, training: Training) -> tuple[Measurement, ...]:
+        """Returns the metrics of a ticket as it is, not trained or stored."""
+        return self._compiled(training).evaluate(training.ticket)
 
     def gradient(
-        self, recipe: Recipe, ticket: Ticket, seed: int, images: int
+        self, training: Training, examples: int
     ) -> dict[str, np.ndarray]:
-        """Returns `Programs.gradient`, not stored."""
-        return self._compiled(recipe, seed).gradient(ticket, images)
+        """Returns the gradient of a ticket's loss by kernel path, not stored.
 
-    def _compiled(self, recipe: Recipe, seed: int) -> Programs:
+        Args:
+            training: With the ticket.
+            examples: How many training examples the loss is of.
+        """
+        return self._compiled(training).gradient(training.ticket, examples)
+
+    def _compiled(self, training: Training) -> Programs:
+        recipe, seed = training.recipe, training.seed
         key = identity.digest([recipe, seed])
         if key not in self._programs:
             while len(self._programs) >= PROGRAMS_KEPT:
                 del self._programs[next(iter(self._programs))]
             self._programs[key] = Programs(
-                recipe, self.source(recipe.images), self.strategy, seed
+                recipe, self.source(recipe.task), self.strategy, seed
             )
         return self._programs[key]
 
-
-def _record(
-    result: Result, recipe: Recipe, ticket: Ticket, seed: int
-) -> Record:
-    return _changed(result.state, ticket.arrays()), {
-        "recipe": identity.canonical(recipe),
-        "seed": seed,
-        "history": result.history,
-        "seconds": result.seconds,
-    }
+    def _entry(self, training: Training, result: Result) -> Entry:
+        # A peer's process computes by itself.
+        jit = not training.peer and self._compiled(training).jit
+        return _changed(result.state, training.arrays), {
+            "recipe": identity.canonical(training.recipe),
+            "seed": training.seed,
+            "history": result.history,
+            "seconds": result.seconds,
+            "computed": devices.what_bits_depend_on(self.strategy, jit),
+        }
 
 
 def _changed(state: Arrays, before: Arrays) -> dict[str, np.ndarray]:
@@ -236,17 +172,16 @@ def _changed(state: Arrays, before: Arrays) -> dict[str, np.ndarray]:
     }
 
 
-def _result(key: str, record: Record, recipe: Recipe, ticket: Ticket) -> Result:
+def _result(key: str, entry: Entry, training: Training) -> Result:
     """Returns a result of the store, after a look at whether it is ours.
 
     The hash says that it is, unless a version of this package that meant
     something else by the same recipe wrote it.
     """
-    arrays, meta = record
-    start = ticket.arrays()
-    known = {path: array.shape for path, array in start.items()}
+    arrays, meta = entry
+    known = {path: array.shape for path, array in training.arrays.items()}
     stored = {path: array.shape for path, array in arrays.items()}
-    own = json.loads(json.dumps(identity.canonical(recipe)))
+    own = json.loads(json.dumps(identity.canonical(training.recipe)))
     for what, expected, received, fits in (
         ("recipe", own, meta["recipe"], own == meta["recipe"]),
         ("variables", known, stored, stored.items() <= known.items()),
@@ -258,5 +193,5 @@ def _result(key: str, record: Record, recipe: Recipe, ticket: Ticket) -> Result:
                 "another folder with --workdir, or remove that one to train "
                 "it again"
             )
-    history = tuple(Row(*row) for row in meta["history"])
-    return Result({**start, **arrays}, history, meta["seconds"])
+    history = tuple(Measurement(*row) for row in meta["history"])
+    return Result({**training.arrays, **arrays}, history, meta["seconds"])

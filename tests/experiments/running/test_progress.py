@@ -5,9 +5,7 @@ from rich.console import Console
 
 from tf_lottery.experiments.running import progress
 from tf_lottery.experiments.running.progress import Display
-from tf_lottery.training.history import Report
-
-NAN = float("nan")
+from tf_lottery.training.history import Status
 
 
 @pytest.fixture
@@ -18,6 +16,15 @@ def clock(monkeypatch):
     return now
 
 
+def status(step, steps, *means):
+    return Status(
+        step,
+        steps,
+        dict(zip(("loss", "accuracy"), means, strict=bool(means))),
+        [],
+    )
+
+
 def show(terminal, clock, reports):
     out = io.StringIO()
     console = Console(file=out, force_terminal=terminal, width=120)
@@ -26,12 +33,12 @@ def show(terminal, clock, reports):
         tell = display.chain("DWR init", 7)
         for seconds, report in reports:
             clock[0] = 100 + seconds
-            tell.show(0, Report(*report, rows=[]))
+            tell.show(0, status(*report))
     return out.getvalue()
 
 
 REPORTS = [
-    (0, (1000, 4000, NAN, NAN)),  # resumed
+    (0, (1000, 4000)),  # resumed
     (5, (1500, 4000, 0.5, 0.75)),
     (20, (3000, 4000, 0.25, 0.875)),
     (30, (4000, 4000, 0.125, 0.9)),
@@ -63,10 +70,10 @@ def test_rounds_are_told_apart_and_chains_share_the_screen(clock):
         one, two = display.chain("a", 0, slot=0), display.chain("b", 0, slot=1)
         for seconds, round in ((0, 0), (10, 3)):
             clock[0] = 100 + seconds
-            one.show(round, Report(0, 1000, NAN, NAN, []))
+            one.show(round, status(0, 1000))
             clock[0] += 5
-            one.show(round, Report(1000, 1000, 0.5, 0.9, []))
-        two.show(None, Report(10, 1000, NAN, NAN, []))
+            one.show(round, status(1000, 1000, 0.5, 0.9))
+        two.show(None, status(10, 1000))
         assert len(display.live.tasks) == 2
         display.chain("c", 0, slot=0)
         assert len(display.live.tasks) == 2

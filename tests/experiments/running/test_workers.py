@@ -19,7 +19,7 @@ def send(*message):
 for line in sys.stdin:
     arm, seed = json.loads(line)
     send("say", f"{arm} {seed} begins in {os.getpid()}")
-    send("show", [3, 4, 4, 0.5, 0.9])
+    send("show", [3, 4, 4, {"loss": 0.5, "accuracy": 0.9}])
     if arm == "dies":
         print("out of memory", file=sys.stderr)
         os._exit(7)

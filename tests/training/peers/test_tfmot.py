@@ -18,8 +18,10 @@ from sources import MODULES, imports
 
 import gin
 from tf_lottery import main
-from tf_lottery.experiments.lottery import Lottery, Rule
+from tf_lottery.experiments.arms import Rule
+from tf_lottery.experiments.lottery import Lottery
 from tf_lottery.experiments.running import counting
+from tf_lottery.foundation import identity
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.foundation.records import Record
 from tf_lottery.foundation.store import Store
@@ -29,14 +31,21 @@ from tf_lottery.report.tables import summary
 from tf_lottery.report.verdicts import run_collection
 from tf_lottery.rules import pruning
 from tf_lottery.training.history import Diverged
-from tf_lottery.training.peers import tfmot, tfmot_job
-from tf_lottery.training.peers.tfmot_schedule import MaskSteps, TfmotGradual
+from tf_lottery.training.peers import tfmot, tfmot_job, tfmot_schedule
+from tf_lottery.training.peers.tfmot_schedule import (
+    MaskSteps,
+    PeerPruning,
+    TfmotGradual,
+)
 from tf_lottery.training.recipes import Recipe
+from tf_lottery.training.request import Training
 from tf_lottery.training.trainer import Trainer
+from tf_lottery.workloads.classification import ImageClassification
 from tf_lottery.workloads.images.image_sets import Images
 from tf_lottery.workloads.models import seeded_layers
 from tf_lottery.workloads.models.conv import Conv
 from tf_lottery.workloads.models.lenet import LeNet
+from tf_lottery.workloads.task import Shapes
 
 LEAF = str(ROOT / "gin" / "baselines" / "tfmot_gradual.gin")
 SMOKE = str(ROOT / "gin" / "smoke.gin")
@@ -47,9 +56,9 @@ ARM = "gradual pruning (tfmot)"
 class Small:
     """All kinds of layers that the peer knows."""
 
-    def __call__(self, input_shape, classes, kernel_mask, seed):
+    def __call__(self, shapes, kernel_mask, seed):
         common = {"kernel_mask": kernel_mask, "seed": seed}
-        images = keras.Input(input_shape)
+        images = keras.Input(shapes.inputs)
         x = seeded_layers.layer(
             MaskedConv2D,
             4,
@@ -65,21 +74,25 @@ class Small:
         x = seeded_layers.layer(
             MaskedDense, 20, name="fc", use_bias=False, **common
         )(x)
-        x = seeded_layers.layer(MaskedDense, classes, name="output", **common)(
-            x
-        )
+        x = seeded_layers.layer(
+            MaskedDense, shapes.outputs, name="output", **common
+        )(x)
         return keras.Model(images, x)
 
 
 RECIPE = Recipe(
     model=Small(),
-    images=Images("mnist_5k"),
+    task=ImageClassification(Images("mnist_5k")),
     steps=10,
     eval_every=4,
     batch_size=20,
 )
 PRUNING = TfmotGradual(begin=0.5, end=0.8)
 RATES = {"conv/kernel": None, "fc/kernel": 0.3, "output/kernel": 0.9}
+
+
+def of_peer(ticket, seed):
+    return Training(RECIPE, ticket, seed, PeerPruning(PRUNING, RATES))
 
 
 @pytest.fixture
@@ -89,7 +102,9 @@ def new_trainer(tmp_path, source):
     def new(name="one"):
         strategy = tf.distribute.get_strategy()
         return Trainer(
-            Store(tmp_path / name), strategy, _sources={RECIPE.images: source}
+            Store(tmp_path / name),
+            strategy,
+            _sources={identity.digest(RECIPE.task): source},
         )
 
     return new
@@ -136,17 +151,17 @@ def command(tmp_path, data_dir, capsys, monkeypatch):
 
 
 def table(history):
-    return {(row.split, row.metric, row.step): row.value for row in history}
+    return {(row.where, row.metric, row.step): row.value for row in history}
 
 
 @pytest.mark.slow  # two processes start TensorFlow
 def test_the_peer_trains_as_we_do_until_it_prunes(new_trainer, monkeypatch):
     trainer = new_trainer()
     ticket = trainer.new_ticket(RECIPE, 3)
-    args = (RECIPE, ticket, 3, PRUNING, RATES)
+    peers_own = of_peer(ticket, 3)
     told = []
-    peers = trainer.train_peer(*args, report=told.append)
-    ours = table(trainer.train(RECIPE, ticket, 3).history)
+    peers = trainer.train(peers_own, report=told.append)
+    ours = table(trainer.train(Training(RECIPE, ticket, 3)).history)
     theirs = table(peers.history)
 
     # The first mask is made in step 8: up to there it is the same training.
@@ -157,7 +172,7 @@ def test_the_peer_trains_as_we_do_until_it_prunes(new_trainer, monkeypatch):
     assert ours.keys() <= theirs.keys()
     assert {key[2] for key in theirs} == {0, 4, 8, 10}
     assert [report.step for report in told] == [0, 4, 8, 10]
-    assert told[-1].accuracy == theirs["train", "accuracy", 10]
+    assert told[-1].means["accuracy"] == theirs["train", "accuracy", 10]
 
     # What it was asked for, up to one weight, and nothing of the rate None.
     sizes = {path: w.size for path, w in ticket.weights.items()}
@@ -172,14 +187,14 @@ def test_the_peer_trains_as_we_do_until_it_prunes(new_trainer, monkeypatch):
     assert ("all", "remaining", 10) not in theirs  # no change
     assert peers.state.keys() == ticket.arrays().keys()
     # Its last weights are those that it evaluated.
-    end = trainer.evaluate(RECIPE, _ticket(ticket, peers.state), 3)
+    end = trainer.evaluate(Training(RECIPE, _ticket(ticket, peers.state), 3))
     for key, value in table(end).items():
         assert theirs[*key[:2], 10] == pytest.approx(value, abs=1e-5)
 
     # The same again, bit for bit; and out of the store without a process.
-    again = new_trainer("two").train_peer(*args)
+    again = new_trainer("two").train(peers_own)
     monkeypatch.setattr(tfmot, "PROGRAM", ["false"])
-    for other in (again, trainer.train_peer(*args)):
+    for other in (again, trainer.train(peers_own)):
         assert other.history == peers.history
         for path, array in peers.state.items():
             assert np.array_equal(other.state[path], array)
@@ -239,7 +254,9 @@ def test_a_figure_has_tickets_and_peer(command, tmp_path, monkeypatch):
 def test_a_missing_package_is_named_before_anything_is_trained(
     command, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(tfmot, "PACKAGES", {"no_such_module": tfmot.NAME})
+    monkeypatch.setattr(
+        tfmot_schedule, "PACKAGES", {"no_such_module": tfmot.NAME}
+    )
     for other in ({}, {"workers": 2}, {"dry_run": True}):
         status, out, err = command(**other)
         assert status == 2
@@ -251,7 +268,9 @@ def test_a_missing_package_is_named_before_anything_is_trained(
 
 
 def test_other_arms_need_no_package(new_trainer, monkeypatch):
-    monkeypatch.setattr(tfmot, "PACKAGES", {"no_such_module": tfmot.NAME})
+    monkeypatch.setattr(
+        tfmot_schedule, "PACKAGES", {"no_such_module": tfmot.NAME}
+    )
     rules = {"winning ticket": {}, ARM: {"peer": PRUNING}}
     rates = (("conv", None), (".", 0.2))
     engine = counting.Counting(new_trainer())
@@ -308,8 +327,8 @@ def test_a_process_that_dies_is_one_clear_error(
     ticket = trainer.new_ticket(RECIPE, 0)
     message = f"expected the process of {tfmot.NAME} .*{expected} of it"
     with pytest.raises(tfmot.PeerError, match=message):
-        trainer.train_peer(RECIPE, ticket, 0, PRUNING, RATES)
-    key = trainer.peer_key(RECIPE, ticket, 0, PRUNING, RATES)
+        trainer.train(of_peer(ticket, 0))
+    key = trainer.key(of_peer(ticket, 0))
     assert trainer.store.find(key) is None
 
 
@@ -336,7 +355,7 @@ def test_a_loss_that_is_not_finite_ends_the_process(new_trainer, stub):
     trainer = new_trainer()
     ticket = trainer.new_ticket(RECIPE, 0)
     with pytest.raises(Diverged, match="at step 4 of 10, seed 7"):
-        trainer.train_peer(RECIPE, ticket, 7, PRUNING, RATES)
+        trainer.train(of_peer(ticket, 7))
 
 
 def test_the_process_is_told_all_that_decides_the_training(
@@ -347,7 +366,7 @@ def test_the_process_is_told_all_that_decides_the_training(
     trainer = new_trainer()
     ticket = trainer.new_ticket(RECIPE, 5)
     with pytest.raises(tfmot.PeerError):
-        trainer.train_peer(RECIPE, ticket, 5, PRUNING, RATES)
+        trainer.train(of_peer(ticket, 5))
     told = json.loads((tmp_path / "job" / "job.json").read_text())
     assert told["schedule"] == {"begin": 5, "end": 8, "frequency": 3}
     assert told["rates"] == RATES
@@ -355,17 +374,15 @@ def test_the_process_is_told_all_that_decides_the_training(
         *("Conv2D", "MaxPooling2D", "Flatten", "Dense", "Dense")
     ]
     assert told["optimizer"]["config"]["epsilon"] == 1e-7
-    source = trainer.source(RECIPE.images)
+    source = trainer.source(RECIPE.task)
     with np.load(tmp_path / "job" / "job.npz") as arrays:
         for path, array in ticket.arrays().items():
             assert np.array_equal(arrays[path], array)
         rows = arrays["rows"]
         assert np.array_equal(rows, source.rows(5, 20, 0, 10))
-        images, labels = source.take(tf.constant(rows[7]))
-        assert np.array_equal(
-            arrays["images"][rows[7]] / np.float32(255), images
-        )
-        assert np.array_equal(arrays["labels"][rows[7]], labels)
+        batch = source.take(tf.constant(rows[7]))
+        assert np.array_equal(arrays["images"][rows[7]], batch["inputs"])
+        assert np.array_equal(arrays["labels"][rows[7]], batch["targets"])
         assert arrays["images"].dtype == np.uint8
 
 
@@ -375,7 +392,12 @@ def test_everything_that_decides_a_training_is_in_its_hash(
     trainer = new_trainer()
     ticket = trainer.new_ticket(RECIPE, 0)
     args = [RECIPE, ticket, 0, PRUNING, RATES]
-    keys = [trainer.peer_key(*args), trainer.key(*args[:3])]
+
+    def key(recipe, ticket, seed, schedule, rates):
+        peer = PeerPruning(schedule, rates)
+        return trainer.key(Training(recipe, ticket, seed, peer))
+
+    keys = [key(*args), trainer.key(Training(*args[:3]))]
     for place, other in (
         (0, dataclasses.replace(RECIPE, steps=11)),
         (1, trainer.new_ticket(RECIPE, 1)),
@@ -383,13 +405,13 @@ def test_everything_that_decides_a_training_is_in_its_hash(
         (3, dataclasses.replace(PRUNING, frequency=50)),
         (4, {**RATES, "fc/kernel": 0.4}),
     ):
-        keys.append(trainer.peer_key(*args[:place], other, *args[place + 1 :]))
-    monkeypatch.setattr(tfmot, "version", lambda: "0.9")
-    keys.append(trainer.peer_key(*args))
+        keys.append(key(*args[:place], other, *args[place + 1 :]))
+    monkeypatch.setattr(tfmot_schedule, "version", lambda: "0.9")
+    keys.append(key(*args))
     assert len(set(keys)) == len(keys)
 
 
-def residual(images, labels, mask, seed):
+def residual(shapes, mask, seed):
     inputs = keras.Input((8, 8, 1))
     x = keras.layers.Flatten()(inputs)
     return keras.Model(inputs, keras.layers.Add()([x, x]))
@@ -417,14 +439,14 @@ def decayed(*args):
     ],
 )
 def test_networks_that_the_peer_has_not(build, expected):
-    model = build((8, 8, 1), 10, fixed_mask, 0)
+    model = build(Shapes((8, 8, 1), 10), fixed_mask, 0)
     with pytest.raises(InvalidValue, match=f"one after.*received {expected}"):
         tfmot_job.describe(model)
 
 
 @pytest.mark.parametrize("network", [LeNet(), Conv(1), Conv(3)])
 def test_networks_that_the_peer_has(network):
-    model = network((32, 32, 3), 10, fixed_mask, 0)
+    model = network(Shapes((32, 32, 3), 10), fixed_mask, 0)
     described = tfmot_job.describe(model)
     names = [layer["config"]["name"] for layer in described]
     assert names == [layer.name for layer in model.layers[1:]]
@@ -481,7 +503,7 @@ def test_a_ticket_that_is_pruned_is_none_of_the_peers(new_trainer):
     masks = {p: np.zeros_like(m) for p, m in ticket.masks.items()}
     pruned = ticket.pruned(ticket.weights, masks, ticket.frozen)
     with pytest.raises(InvalidValue, match="dense network for a peer"):
-        trainer.train_peer(RECIPE, pruned, 0, PRUNING, RATES)
+        trainer.train(of_peer(pruned, 0))
 
 
 def test_what_is_rehearsed_is_not_counted(command, stub):

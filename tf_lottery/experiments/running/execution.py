@@ -5,7 +5,6 @@ workers` in several. Every number goes to the run's folder as it is measured,
 and to whoever watches.
 """
 
-import functools
 import pathlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,12 +16,14 @@ from tf_lottery.foundation import identity
 from tf_lottery.foundation.deviations import deviations
 from tf_lottery.foundation.records import Picture, Record
 from tf_lottery.foundation.run_folder import Run
-from tf_lottery.rules.pruning import Rates
-from tf_lottery.rules.tickets import Ticket
-from tf_lottery.training.history import Diverged, Report, Result, Row
-from tf_lottery.training.peers.tfmot_schedule import TfmotGradual
-from tf_lottery.training.recipes import Recipe
-from tf_lottery.training.trainer import FORMAT, Trainer
+from tf_lottery.training.history import (
+    Diverged,
+    Measurement,
+    Result,
+    Status,
+)
+from tf_lottery.training.request import FORMAT, Training
+from tf_lottery.training.trainer import Trainer
 
 
 def start(
@@ -42,33 +43,33 @@ def start(
         workdir: Where the folder `runs` is, or is made.
 
     Raises:
-        DataError: The images are not to be had.
+        DataError: The examples are not to be had.
         InvalidValue: The experiment would fail later.
-        PeerError: Likewise.
+        PeerError: A peer is not there.
         StorageError: The folder cannot be written.
     """
     experiment, published = plan.experiment, plan.published
     recipe = experiment.recipe
     experiment.rehearse(Counting(trainer))
-    key = identity.digest(
-        [FORMAT, plan, trainer.source(recipe.images).fingerprint]
-    )
+    fingerprint = trainer.source(recipe.task).fingerprint
+    key = identity.digest([FORMAT, plan, fingerprint])
     run = Run(workdir / "runs" / f"{plan.name}-{key[:8]}")
     run.write("config.gin", config)
     if not run.complete:
         run.write_json("env.json", environment)
     described = identity.canonical(experiment)
     how = described.pop("recipe")
-    actual = {**described, **how, "data": recipe.images.name}
+    actual = {**described, **how, "data": recipe.task.name}
     run.write_json(
         "plan.json",
         {
             "name": plan.name,
+            "kind": experiment.kind,
             "arms": experiment.arms,
             "rounds": getattr(experiment, "rounds", None),
             "seeds": plan.seeds,
-            "data": recipe.images.name,
-            "fingerprint": trainer.source(recipe.images).fingerprint,
+            "data": recipe.task.name,
+            "fingerprint": fingerprint,
             "experiment": described,
             "recipe": how,
             "published": identity.canonical(published),
@@ -83,7 +84,7 @@ def start(
 class Watcher(Protocol):
     """Who is told how a chain goes."""
 
-    def show(self, round: int | None, now: Report) -> None:
+    def show(self, round: int | None, now: Status) -> None:
         """Is told after every call of the compiled program."""
 
     def say(self, text: str) -> None:
@@ -134,42 +135,14 @@ class _Writing(EngineOfTrainer):
     watcher: Watcher
     trained: bool = False
 
-    def evaluate(
-        self, recipe: Recipe, ticket: Ticket, seed: int, round: int = 0
-    ) -> None:
-        self._write(seed, round, self.trainer.evaluate(recipe, ticket, seed))
+    def evaluate(self, training: Training, round: int = 0) -> None:
+        rows = self.trainer.evaluate(training)
+        self._write(training.seed, round, rows)
 
-    def train(
-        self, recipe: Recipe, ticket: Ticket, seed: int, round: int | None = 0
-    ) -> Result:
-        train = functools.partial(self.trainer.train, recipe, ticket, seed)
-        return self._written(train, recipe, seed, round)
+    def train(self, training: Training, round: int | None = 0) -> Result:
+        seed, written = training.seed, 0
 
-    def train_peer(
-        self,
-        recipe: Recipe,
-        ticket: Ticket,
-        seed: int,
-        pruning: TfmotGradual,
-        rates: Rates,
-        round: int = 0,
-    ) -> Result:
-        train = functools.partial(
-            self.trainer.train_peer, recipe, ticket, seed, pruning, rates
-        )
-        return self._written(train, recipe, seed, round)
-
-    def _written(
-        self,
-        train: Callable[..., Result],
-        recipe: Recipe,
-        seed: int,
-        round: int | None,
-    ) -> Result:
-        """Returns the result of `train(report, waiting)`, written down."""
-        written = 0
-
-        def report(now: Report) -> None:
+        def report(now: Status) -> None:
             nonlocal written
             self.trained = True
             self._write(seed, round, now.rows[written:])
@@ -179,12 +152,15 @@ class _Writing(EngineOfTrainer):
         def waiting() -> None:
             self.watcher.say(f"{self.arm}: another process trains it; waiting")
 
-        result = train(report, waiting)
-        seconds = Row(recipe.steps, "train", "seconds", result.seconds)
+        result = self.trainer.train(training, report, waiting)
+        steps = training.recipe.steps
+        seconds = Measurement(steps, "train", "seconds", result.seconds)
         # The history was not reported if it was stored.
         self._write(seed, round, [*result.history, seconds])
         return result
 
-    def _write(self, seed: int, round: int | None, rows: Iterable[Row]) -> None:
+    def _write(
+        self, seed: int, round: int | None, rows: Iterable[Measurement]
+    ) -> None:
         if round is not None:
             self.run.append(Record(seed, self.arm, round, *r) for r in rows)

@@ -5,7 +5,6 @@ a second, loss, accuracy (both over the latest steps, on the training set) and
 the time left of this training.
 """
 
-import math
 import time
 
 from rich.console import Console
@@ -18,7 +17,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from tf_lottery.training.history import Report
+from tf_lottery.training.history import Status
 
 SECONDS_BETWEEN_LINES = 15.0
 
@@ -94,7 +93,7 @@ class Chain:
         """Prints a line above the live ones."""
         self._display.say(text)
 
-    def show(self, round: int | None, now: Report) -> None:
+    def show(self, round: int | None, now: Status) -> None:
         """Brings the line up to date."""
         clock = time.monotonic()
         if (round, now.steps) != self._training or now.step < self._last:
@@ -130,8 +129,11 @@ class Chain:
         )
 
 
-def _figures(now: Report, speed: float) -> str:
-    figures = f"{speed:,.0f} steps/s" if speed else ""
-    if not math.isnan(now.loss):  # as it is before the first step
-        figures += f"  loss {now.loss:.3f}  accuracy {now.accuracy:.1%}"
-    return figures
+def _figures(now: Status, speed: float) -> str:
+    figures = [f"{speed:,.0f} steps/s"] if speed else []
+    for metric, value in now.means.items():
+        percent = metric == "accuracy"
+        figures.append(
+            f"{metric} {value:.1%}" if percent else f"{metric} {value:.3f}"
+        )
+    return "  ".join(figures)

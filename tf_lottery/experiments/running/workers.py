@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from tf_lottery.experiments.running.progress import Display
-from tf_lottery.training.history import Report
+from tf_lottery.training.history import Status
 
 Chain = tuple[str, int]
 
@@ -151,8 +151,8 @@ class _Worker:
                 break
             self.spoke = True
             if what == "show":
-                round, step, steps, loss, accuracy = content
-                watcher.show(round, Report(step, steps, loss, accuracy, []))
+                round, step, steps, means = content
+                watcher.show(round, Status(step, steps, means, []))
             elif what == "say":
                 watcher.say(content)
             elif what == "done":
@@ -206,7 +206,7 @@ class _Sender:
     def __init__(self, channel: IO[str]) -> None:
         self._channel = channel
 
-    def show(self, round: int | None, now: Report) -> None:
+    def show(self, round: int | None, now: Status) -> None:
         self.send("show", [round, *now[:-1]])
 
     def say(self, text: str) -> None:

@@ -13,8 +13,6 @@ The folder is a temporary one. The process computes on the CPU: this one may
 hold the memory of the GPUs.
 """
 
-import importlib.metadata
-import importlib.util
 import json
 import math
 import os
@@ -29,54 +27,26 @@ from dataclasses import replace
 
 import numpy as np
 
-from tf_lottery.rules.pruning import Rates
-from tf_lottery.rules.tickets import Arrays, Ticket
-from tf_lottery.training.history import Report, Result, Row, diverged
+from tf_lottery.rules.tickets import Arrays
+from tf_lottery.training.history import (
+    Measurement,
+    Result,
+    Status,
+    diverged,
+)
 from tf_lottery.training.peers import tfmot_job
-from tf_lottery.training.peers.tfmot_schedule import TfmotGradual
-from tf_lottery.training.recipes import Recipe
-from tf_lottery.workloads.images.batches import Resident, Streamed
-
-NAME = "tensorflow-model-optimization"
-PACKAGES = {"tensorflow_model_optimization": NAME, "tf_keras": "tf-keras"}
-"""From modules that the process imports to what brings them."""
-
-FORMAT = 1
-"""Part of the hash of its trainings; raised when the same one comes to mean
-something else."""
+from tf_lottery.training.peers.tfmot_schedule import NAME, PeerError
+from tf_lottery.training.request import Training
+from tf_lottery.workloads.examples import Resident, Streamed
 
 PROGRAM = [sys.executable, "-m", "tf_lottery.training.peers.tfmot_process"]
 TRIAL_STEPS = 50
 
 
-class PeerError(Exception):
-    """The peer is not there, or did not do its training."""
-
-
-def version() -> str:
-    """Returns the peer's version; it is not imported.
-
-    Raises:
-        PeerError: It is not installed.
-    """
-    for module, package in PACKAGES.items():
-        if importlib.util.find_spec(module) is None:
-            raise PeerError(
-                f"expected {package} to be installed, for an arm that it "
-                f"trains, received no module {module}: pip install "
-                "'tf_lottery[tfmot]'"
-            )
-    return importlib.metadata.version(NAME)
-
-
 def train(
-    recipe: Recipe,
-    ticket: Ticket,
-    seed: int,
+    training: Training,
     source: Resident | Streamed,
-    pruning: TfmotGradual,
-    rates: Rates,
-    report: Callable[[Report], None] | None = None,
+    report: Callable[[Status], None] | None = None,
 ) -> Result:
     """Has the peer train and prune a network.
 
@@ -84,72 +54,69 @@ def train(
     whenever an evaluation finds another number than the one before.
 
     Args:
-        recipe: How.
-        ticket: From where; all of its masks are full.
-        seed: Of the order of images.
-        source: The recipe's images.
-        pruning: When to prune.
-        rates: What fraction of each kernel is gone in the end, by path; None
-            leaves it dense.
+        training: What to train; all masks of its ticket are full, and its
+            `peer` says when and how much to prune.
+        source: The examples of its task, images in memory.
         report: Told how it goes after every evaluation.
 
     Returns:
-        As `training.train` does. The state has the peer's masks, and pruned
+        What a training gives. The state has the peer's masks, and pruned
         weights are zero; the seconds are those of the whole process.
 
     Raises:
         Diverged: The loss is not finite.
-        InvalidValue: The peer has no such network, images or training.
+        InvalidValue: The peer has no such network, task or training.
         PeerError: Its process ended before the training did.
     """
     began = time.monotonic()
-    rows: list[Row] = []
+    recipe = training.recipe
+    rows: list[Measurement] = []
     with tempfile.TemporaryDirectory(prefix="tf_lottery-") as name:
         folder = pathlib.Path(name)
-        tfmot_job.write(folder, recipe, ticket, seed, source, pruning, rates)
+        tfmot_job.write(folder, training, source)
         with closing(_run(folder)) as said:
             for step, new, _ in said:
                 rows += new
-                found = {(row.split, row.metric): row.value for row in new}
+                found = {(row.where, row.metric): row.value for row in new}
                 if not all(map(math.isfinite, found.values())):
-                    raise diverged(recipe, seed, step)
+                    raise diverged(recipe, training.seed, step)
                 if report:
-                    loss, accuracy = (
-                        found.get(("train", name), math.nan)
-                        for name in ("loss", "accuracy")
-                    )
-                    report(Report(step, recipe.steps, loss, accuracy, rows))
+                    means = {
+                        metric: value
+                        for (where, metric), value in found.items()
+                        if where == "train"
+                    }
+                    report(Status(step, recipe.steps, means, rows))
         state = _read(folder / "result.npz")
     seconds = time.monotonic() - began
-    return Result({**ticket.arrays(), **state}, tuple(rows), seconds)
+    return Result({**training.arrays, **state}, tuple(rows), seconds)
 
 
-def estimate(
-    recipe: Recipe,
-    ticket: Ticket,
-    source: Resident | Streamed,
-    pruning: TfmotGradual,
-    rates: Rates,
-) -> float:
+def estimate(training: Training, source: Resident | Streamed) -> float:
     """Returns how many seconds a training will take, from a short trial.
 
     It is a rehearsal, too: the process starts, builds the network and prunes.
 
+    Args:
+        training: As for `train`.
+        source: As for `train`.
+
     Raises:
-        InvalidValue: As for `train`.
-        PeerError: As for `train`.
+        InvalidValue: The peer has no such network, task or training.
+        PeerError: Its process ended before the trial did.
     """
     began = time.monotonic()
+    recipe = training.recipe
     count = min(TRIAL_STEPS, recipe.eval_every)
     trial = replace(recipe, steps=2 * count, eval_every=count)
     with tempfile.TemporaryDirectory(prefix="tf_lottery-") as name:
         folder = pathlib.Path(name)
-        tfmot_job.write(folder, trial, ticket, 0, source, pruning, rates)
+        tfmot_job.write(folder, replace(training, recipe=trial), source)
         *_, (_, _, before), (_, _, after) = _run(folder)
     started = time.monotonic() - began
-    training, evaluating = (b - a for a, b in zip(before, after, strict=True))
+    learning, evaluating = (b - a for a, b in zip(before, after, strict=True))
     evaluations = recipe.steps / recipe.eval_every + 2
-    return started + recipe.steps * training / count + evaluations * evaluating
+    return started + recipe.steps * learning / count + evaluations * evaluating
 
 
 Seconds = tuple[float, float]
@@ -158,7 +125,7 @@ Seconds = tuple[float, float]
 
 def _run(
     folder: pathlib.Path,
-) -> Generator[tuple[int, list[Row], Seconds], None, None]:
+) -> Generator[tuple[int, list[Measurement], Seconds], None, None]:
     """Runs the peer's process; yields what it says after every evaluation.
 
     Raises:
@@ -186,7 +153,11 @@ def _run(
                 if not line.endswith("\n"):  # its last words, cut off
                     break
                 step, rows, seconds = json.loads(line)
-                yield step, [Row(step, *row) for row in rows], tuple(seconds)
+                yield (
+                    step,
+                    [Measurement(step, *row) for row in rows],
+                    tuple(seconds),
+                )
             process.wait()
         finally:
             process.kill()  # does nothing to one that ended

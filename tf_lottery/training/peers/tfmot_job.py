@@ -15,12 +15,11 @@ import tensorflow as tf
 
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.masking.layers import MaskedConv2D, MaskedDense
-from tf_lottery.rules.pruning import Rates
-from tf_lottery.rules.tickets import Ticket
-from tf_lottery.training.peers.tfmot_schedule import TfmotGradual
 from tf_lottery.training.programs import check_batch_size
 from tf_lottery.training.recipes import Recipe
-from tf_lottery.workloads.images.batches import Resident, Streamed
+from tf_lottery.training.request import Training
+from tf_lottery.workloads.classification import ImageClassification
+from tf_lottery.workloads.examples import Resident, Streamed
 
 DENSE = ("units", "activation", "use_bias")
 CONV = (
@@ -42,28 +41,27 @@ LAYERS: dict[type, tuple[str, tuple[str, ...]]] = {
 
 
 def write(
-    folder: pathlib.Path,
-    recipe: Recipe,
-    ticket: Ticket,
-    seed: int,
-    source: Resident | Streamed,
-    pruning: TfmotGradual,
-    rates: Rates,
+    folder: pathlib.Path, training: Training, source: Resident | Streamed
 ) -> None:
     """Writes all that the peer needs to a folder.
 
     Args:
         folder: Where to.
-        recipe: As for `peer.train`.
-        ticket: Likewise.
-        seed: Likewise.
-        source: Likewise.
-        pruning: Likewise.
-        rates: Likewise.
+        training: What the peer is to train, with its `peer`.
+        source: The examples of its task.
 
     Raises:
-        InvalidValue: The peer has no such network, images or training.
+        InvalidValue: The peer has no such network, task or training.
     """
+    recipe, ticket, seed = training.recipe, training.ticket, training.seed
+    pruning = training.peer
+    if pruning is None:
+        raise InvalidValue("expected a training of a peer, received our own")
+    if not isinstance(recipe.task, ImageClassification):
+        raise InvalidValue(
+            "expected image classification for an arm with a peer, received "
+            f"{recipe.task!r}"
+        )
     if not isinstance(source, Resident):
         raise InvalidValue(
             "expected images in memory for an arm with a peer, received "
@@ -82,16 +80,14 @@ def write(
     check_batch_size(recipe, source, tf.distribute.get_strategy())
     job = {
         "seed": seed,
-        "layers": describe(
-            recipe.new_model(source.image_shape, source.classes, seed)
-        ),
-        "image_shape": source.image_shape,
+        "layers": describe(recipe.new_model(source.shapes, seed)),
+        "image_shape": source.shapes.inputs,
         "optimizer": _optimizer(recipe),
         "dtype_policy": recipe.dtype_policy,
         "steps": recipe.steps,
         "eval_every": recipe.eval_every,
-        "schedule": pruning.schedule(recipe.steps)._asdict(),
-        "rates": dict(rates),
+        "schedule": pruning.schedule.schedule(recipe.steps)._asdict(),
+        "rates": dict(pruning.rates),
         "splits": {
             split: (source.start(split), source.sizes[split])
             for split in ("validation", "test")
@@ -99,12 +95,12 @@ def write(
         # As many as this process, which may be one of several.
         "threads": tf.config.threading.get_intra_op_parallelism_threads(),
     }
-    images, labels = source.arrays()
+    held = source.arrays()
     rows = source.rows(seed, recipe.batch_size, 0, recipe.steps)
     arrays: dict[str, Any] = {
-        **ticket.arrays(),
-        "images": images,
-        "labels": labels,
+        **training.arrays,
+        "images": held["inputs"],
+        "labels": held["targets"],
         "rows": rows,
     }
     (folder / "job.json").write_text(json.dumps(job))

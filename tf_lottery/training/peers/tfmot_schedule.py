@@ -12,11 +12,42 @@ train on in between, and after it with the mask as it is.
 MaskSteps(begin=200, end=700, frequency=100)
 """
 
+import importlib.metadata
+import importlib.util
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from tf_lottery.foundation import checks
 from tf_lottery.foundation.checks import InvalidValue
+from tf_lottery.rules.pruning import Rates
+
+NAME = "tensorflow-model-optimization"
+PACKAGES = {"tensorflow_model_optimization": NAME, "tf_keras": "tf-keras"}
+"""From modules that the peer's process imports to what brings them."""
+
+FORMAT = 1
+"""Part of the keys of its trainings; raised when the same one comes to mean
+something else."""
+
+
+class PeerError(Exception):
+    """The peer is not there, or did not do its training."""
+
+
+def version() -> str:
+    """Returns the peer's version; it is not imported.
+
+    Raises:
+        PeerError: It is not installed.
+    """
+    for module, package in PACKAGES.items():
+        if importlib.util.find_spec(module) is None:
+            raise PeerError(
+                f"expected {package} to be installed, for an arm that it "
+                f"trains, received no module {module}: pip install "
+                "'tf_lottery[tfmot]'"
+            )
+    return importlib.metadata.version(NAME)
 
 
 class MaskSteps(NamedTuple):
@@ -82,3 +113,29 @@ class TfmotGradual:
         window = max(1, end - round(self.begin * steps))
         frequency = min(self.frequency, window)
         return MaskSteps(end - window // frequency * frequency, end, frequency)
+
+
+@dataclass(frozen=True)
+class PeerPruning:
+    """When the peer prunes a network that it trains, and how much.
+
+    Args:
+        schedule: When it prunes.
+        rates: What fraction of each kernel is gone in the end, by path; None
+            leaves a kernel dense.
+    """
+
+    schedule: TfmotGradual
+    rates: Rates
+
+    def identity(self) -> dict[str, Any]:
+        """Returns what it adds to the key of a training.
+
+        Raises:
+            PeerError: The peer is not installed.
+        """
+        return {
+            "peer": [NAME, version(), FORMAT],
+            "pruning": self.schedule,
+            "rates": self.rates,
+        }

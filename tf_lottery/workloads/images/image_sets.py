@@ -25,12 +25,7 @@ import tensorflow_datasets as tfds
 from tf_lottery.foundation import checks, seeds
 from tf_lottery.workloads.images import decoded_cache, image_folders, mnist_5k
 from tf_lottery.workloads.images.decoded_cache import ImageArrays
-
-SPLITS = ("train", "validation", "test")
-
-
-class DataError(Exception):
-    """A data set is not there, or is not what was asked for."""
+from tf_lottery.workloads.task import SPLITS, DataError
 
 
 @dataclass(frozen=True)

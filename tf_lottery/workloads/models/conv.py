@@ -5,7 +5,7 @@ wide, then two dense layers of 256 units; scaled-down VGGs without
 normalisation. They differ in the number of blocks.
 
 >>> from tf_lottery.masking.masks import fixed_mask
->>> model = Conv(blocks=1)((32, 32, 3), 10, fixed_mask, seed=0)
+>>> model = Conv(blocks=1)(Shapes((32, 32, 3), 10), fixed_mask, seed=0)
 >>> sum(layer.raw_kernel.value.numpy().size
 ...     for layer in model.layers if hasattr(layer, "raw_kernel"))
 4300992
@@ -22,6 +22,7 @@ from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.masking.layers import MaskedConv2D, MaskedDense
 from tf_lottery.masking.masks import KernelMask
 from tf_lottery.workloads.models import seeded_layers
+from tf_lottery.workloads.task import Shapes
 
 CHANNELS = (64, 128, 256)
 UNITS = (256, 256)
@@ -60,16 +61,15 @@ class Conv:
 
     def __call__(
         self,
-        input_shape: tuple[int, ...],
-        classes: int,
+        shapes: Shapes,
         kernel_mask: Callable[..., KernelMask],
         seed: int,
     ) -> keras.Model:
         """Returns the network, from images in [0, 1] to logits.
 
         Args:
-            input_shape: Of an image, `(height, width, channels)`.
-            classes: Number of logits.
+            shapes: Of the images, `(height, width, channels)`, and how many
+                logits there are.
             kernel_mask: Called with `seed=` for each layer's mask.
             seed: Of the initial weights and of the masks.
         """
@@ -83,7 +83,7 @@ class Conv:
             layer, MaskedConv2D, kernel_size=3, padding="same"
         )
         dense = functools.partial(layer, MaskedDense)
-        images = x = keras.Input(input_shape, name="images")
+        images = x = keras.Input(shapes.inputs, name="images")
         for i, channels in enumerate(CHANNELS[: self.blocks], start=1):
             for j in (2 * i - 1, 2 * i):
                 x = conv(channels, name=f"conv{j}", activation="relu")(x)
@@ -91,5 +91,5 @@ class Conv:
         x = keras.layers.Flatten(name="flatten")(x)
         for i, units in enumerate(UNITS, start=1):
             x = dense(units, name=f"fc{i}", activation="relu")(x)
-        logits = dense(classes, name="output")(x)
+        logits = dense(shapes.outputs, name="output")(x)
         return keras.Model(images, logits, name=f"conv{2 * self.blocks}")

@@ -2,7 +2,7 @@
 
 >>> import keras
 >>> from tf_lottery.masking.masks import fixed_mask
->>> model = LeNet()((28, 28, 1), classes=10, kernel_mask=fixed_mask, seed=0)
+>>> model = LeNet()(Shapes((28, 28, 1), 10), kernel_mask=fixed_mask, seed=0)
 >>> sum(layer.raw_kernel.shape[0] * layer.raw_kernel.shape[1]
 ...     for layer in model.layers if hasattr(layer, "raw_kernel"))
 266200
@@ -18,6 +18,7 @@ from tf_lottery.foundation import checks
 from tf_lottery.masking.layers import MaskedDense
 from tf_lottery.masking.masks import KernelMask
 from tf_lottery.workloads.models import seeded_layers
+from tf_lottery.workloads.task import Shapes
 
 
 @dataclass(frozen=True)
@@ -49,16 +50,15 @@ class LeNet:
 
     def __call__(
         self,
-        input_shape: tuple[int, ...],
-        classes: int,
+        shapes: Shapes,
         kernel_mask: Callable[..., KernelMask],
         seed: int,
     ) -> keras.Model:
         """Returns the network, from images in [0, 1] to logits.
 
         Args:
-            input_shape: Of an image, `(height, width, channels)`.
-            classes: Number of logits.
+            shapes: Of the images, `(height, width, channels)`, and how many
+                logits there are.
             kernel_mask: Called with `seed=` for each layer's mask.
             seed: Of the initial weights and of the masks.
         """
@@ -69,9 +69,9 @@ class LeNet:
             seed=seed,
             use_bias=self.use_bias,
         )
-        images = keras.Input(input_shape, name="images")
+        images = keras.Input(shapes.inputs, name="images")
         x = keras.layers.Flatten(name="flatten")(images)
         for i, units in enumerate(self.hidden, start=1):
             x = dense(units, name=f"fc{i}", activation="relu")(x)
-        logits = dense(classes, name="output")(x)
+        logits = dense(shapes.outputs, name="output")(x)
         return keras.Model(images, logits, name="lenet")
