@@ -96,7 +96,7 @@ PLANS = {
     "lottery_tickets.gin": "b75d1cadfe8cf55e",
     "mask_criteria.gin": "b2814cbe896485fe",
     "heuristic_supermask.gin": "567d502feb43c1fe",
-    "grokking.gin": "1af7aca6e66897a5",
+    "grokking.gin": "32fb7a5c405021ac",
     "next_character.gin": "4db85be52b7481d7",
     "zhou2019/init_variants/conv4.gin": "4fc1c9824af1bd09",
 }

@@ -35,8 +35,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from tf_lottery.experiments.arms import Rule
+from tf_lottery.experiments.chains import Chain
 from tf_lottery.experiments.plan import Engine
-from tf_lottery.experiments.rounds import Chain, rehearse, run_chain
+from tf_lottery.experiments.rounds import rehearse, run_chain
 from tf_lottery.foundation import checks
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.foundation.records import Picture, Record
