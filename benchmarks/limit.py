@@ -12,13 +12,15 @@ import tensorflow as tf
 from benchmarks.measuring import Work
 from tf_lottery.training import steps
 from tf_lottery.training.recipes import Recipe
-from tf_lottery.workloads.images.batches import Resident
+from tf_lottery.workloads.examples import Resident
+from tf_lottery.workloads.task import Shapes
 
 
 def limit(recipe: Recipe, source: Resident, count: int) -> Work:
     """Returns what does the products and updates of `count` steps."""
-    bare = bare_layers(recipe, source.image_shape, source.classes)
-    x, _ = source.take(tf.range(recipe.batch_size))
+    bare = bare_layers(recipe, source.shapes)
+    held = source.take(tf.range(recipe.batch_size))["inputs"]
+    x = recipe.task.prepare(held)
     kernels = [layer.kernel for layer in bare if layer.weights]
     config = {**recipe.optimizer["config"], "learning_rate": 1e-6}
     optimizer = keras.optimizers.get({**recipe.optimizer, "config": config})
@@ -46,13 +48,11 @@ def limit(recipe: Recipe, source: Resident, count: int) -> Work:
     return lambda: program(x, tf.constant(count))
 
 
-def bare_layers(
-    recipe: Recipe, image_shape: tuple[int, ...], classes: int
-) -> list[keras.Layer]:
+def bare_layers(recipe: Recipe, shapes: Shapes) -> list[keras.Layer]:
     """Returns the products of a recipe's network, one after the other."""
-    masked = recipe.new_model(image_shape, classes, 0)
+    masked = recipe.new_model(shapes, 0)
     bare = [layer for layer in map(_bare, masked.layers) if layer is not None]
-    keras.Sequential([keras.Input(image_shape), *bare])  # builds them
+    keras.Sequential([keras.Input(shapes.inputs), *bare])  # builds them
     return bare
 
 

@@ -10,6 +10,7 @@ import keras
 from tf_lottery.masking.conversion import strip_masks
 from tf_lottery.masking.masks import BernoulliMask
 from tf_lottery.training.recipes import Recipe
+from tf_lottery.workloads.classification import ImageClassification
 from tf_lottery.workloads.images.image_sets import Images
 from tf_lottery.workloads.models.conv import Conv
 from tf_lottery.workloads.models.lenet import LeNet
@@ -50,7 +51,7 @@ def _adam(learning_rate: float) -> dict[str, Any]:
 def _conv(blocks: int, rate: float, dtype_policy: str) -> Net:
     recipe = Recipe(
         model=Conv(blocks),
-        images=Images("cifar10"),
+        task=ImageClassification(Images("cifar10")),
         optimizer=_adam(rate),
         dtype_policy=dtype_policy,
     )

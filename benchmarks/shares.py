@@ -46,7 +46,7 @@ from benchmarks import measuring
 from benchmarks.nets import NETS
 from benchmarks.steps import open_images, our_loop
 from tf_lottery.training.recipes import Recipe
-from tf_lottery.workloads.images.batches import Resident
+from tf_lottery.workloads.examples import Resident
 
 CATEGORIES = (
     *("forward", "backward", "update", "masks", "images", "layers"),
@@ -182,7 +182,7 @@ def main() -> None:
     if options.alone:
         [name] = options.nets
         recipe = NETS[name].recipe
-        source = open_images(recipe.images, options.data_dir)
+        source = open_images(recipe.task.images, options.data_dir)
         count = options.steps or NETS[name].steps
         print(json.dumps(measure(recipe, source, count)))
         return

@@ -46,18 +46,22 @@ from tf_lottery.masking.masks import fixed_mask
 from tf_lottery.training import steps
 from tf_lottery.training.evaluation import Evaluate, evaluator
 from tf_lottery.training.recipes import Recipe
-from tf_lottery.workloads.images.batches import Resident, open_source
+from tf_lottery.workloads.examples import Resident
 from tf_lottery.workloads.images.image_sets import (
     DataError,
     ImageArrays,
     Images,
 )
+from tf_lottery.workloads.images.opened_images import (
+    open_images as open_source,
+)
+from tf_lottery.workloads.images.opened_images import resident
 
 
 def our_loop(recipe: Recipe, source: Resident, count: int) -> Work:
     """Returns what trains for `count` steps in our loop."""
     recipe = replace(recipe, eval_every=count)
-    model = recipe.new_model(source.image_shape, source.classes, 0)
+    model = recipe.new_model(source.shapes, 0)
     optimizer = recipe.new_optimizer()
     optimizer.build(model.trainable_variables)
     strategy = tf.distribute.get_strategy()
@@ -68,7 +72,7 @@ def our_loop(recipe: Recipe, source: Resident, count: int) -> Work:
 
 def evaluation(recipe: Recipe, source: Resident) -> Evaluate:
     """Returns what evaluates a split."""
-    model = recipe.new_model(source.image_shape, source.classes, 0)
+    model = recipe.new_model(source.shapes, 0)
     strategy = tf.distribute.get_strategy()
     jit = steps.compiles_well(model, strategy)
     return evaluator(model, source, strategy, jit, recipe.mask_samples)
@@ -79,14 +83,15 @@ def keras_fit(recipe: Recipe, source: Resident, count: int) -> Work:
 
     The batches lie in memory, scaled, so that fit has nothing to read.
     """
-    model = recipe.new_model(source.image_shape, source.classes, 0)
+    model = recipe.new_model(source.shapes, 0)
     model.compile(
         recipe.new_optimizer(),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
     rows = source.rows(0, recipe.batch_size, 0, count)
-    images, labels = source.take(rows.ravel())
+    held = source.take(rows.ravel())
+    images, labels = recipe.task.prepare(held["inputs"]), held["targets"]
     images, labels = images.numpy(), labels.numpy()
     return lambda: model.fit(
         images,
@@ -123,7 +128,7 @@ def measure(options: argparse.Namespace) -> Values:
     values: Values = {}
     for name in options.nets:
         net = NETS[name]
-        source = open_images(net.recipe.images, options.data_dir)
+        source = open_images(net.recipe.task.images, options.data_dir)
         count = options.steps or net.steps
         medians = median_seconds(candidates(net, source, count), options.rounds)
         for what, seconds in medians.items():
@@ -175,7 +180,7 @@ def open_images(images: Images, data_dir: str | None) -> Resident:
         n = sum(sizes.values())
         noise = rng.integers(0, 256, (n, *shape), np.uint8)
         labels = rng.integers(0, 10, n).astype(np.int32)
-        source = Resident(ImageArrays(noise, labels, sizes, 10), strategy)
+        source = resident(ImageArrays(noise, labels, sizes, 10), strategy)
     assert isinstance(source, Resident)
     return source
 

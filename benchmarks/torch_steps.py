@@ -15,17 +15,18 @@ from torch.nn import functional
 from benchmarks.measuring import Work
 from tf_lottery.masking.masks import BernoulliMask, KernelMask
 from tf_lottery.training.recipes import Recipe
-from tf_lottery.workloads.images.batches import Resident
+from tf_lottery.workloads.examples import Resident
 
 
 def torch_loop(recipe: Recipe, source: Resident, count: int) -> Work:
     """Returns what trains for `count` steps in PyTorch."""
     # The shapes are those of the recipe's network.
-    model = recipe.new_model(source.image_shape, source.classes, 0)
+    model = recipe.new_model(source.shapes, 0)
     mask = recipe.kernel_mask(seed=0)
     net = Net(list(model.layers), mask)
     net = net.to(memory_format=torch.channels_last)
-    images, labels = source.arrays()
+    held = source.arrays()
+    images, labels = held["inputs"], held["targets"]
     x = torch.from_numpy(np.moveaxis(images, -1, 1))  # bytes, channels last
     y = torch.from_numpy(labels.astype(np.int64))
     optimizer = _optimizer(recipe, net)

@@ -20,8 +20,9 @@ from benchmarks import (
 )
 from benchmarks.nets import NETS
 from tf_lottery.masking.kernels import masked_layers
-from tf_lottery.workloads.images.batches import Resident
 from tf_lottery.workloads.images.image_sets import DataError, ImageArrays
+from tf_lottery.workloads.images.opened_images import resident
+from tf_lottery.workloads.task import Shapes
 
 
 @pytest.mark.parametrize("name", ["LeNet", "supermask"])
@@ -54,7 +55,7 @@ def not_to_be_had(images, strategy, data_dir):
 def test_the_limit_updates_every_kernel_of_the_network(name):
     recipe = NETS[name].recipe
     bare = limits.bare_layers(recipe, (32, 32, 3), 10)
-    masked = recipe.new_model((32, 32, 3), 10, 0)
+    masked = recipe.new_model(Shapes((32, 32, 3), 10), 0)
     assert [tuple(layer.kernel.shape) for layer in bare if layer.weights] == [
         tuple(layer.raw_kernel.shape) for layer in masked_layers(masked)
     ]
@@ -90,11 +91,11 @@ def test_the_peer_in_torch_has_the_same_network(name):
     noise = np.random.default_rng(0).integers(0, 256, (400, *shape), np.uint8)
     labels = np.zeros(400, np.int32)
     sizes = {"train": 300, "validation": 50, "test": 50}
-    source = Resident(
+    source = resident(
         ImageArrays(noise, labels, sizes, 10), tf.distribute.get_strategy()
     )
     recipe = NETS[name].recipe
-    model = recipe.new_model(shape, 10, 0)
+    model = recipe.new_model(Shapes(shape, 10), 0)
     net = torch_steps.Net(model.layers, recipe.kernel_mask(seed=0))
     assert sum(w.numel() for w in net.parameters() if w.requires_grad) == sum(
         math.prod(variable.shape) for variable in model.trainable_variables
