@@ -48,7 +48,7 @@ class NextCharacter(Prediction):
     stream: bool = False
 
     def __post_init__(self) -> None:
-        checks.text("DATA (NextCharacter.text)", self.text)
+        checks.text("TEXT (NextCharacter.text)", self.text)
         checks.positive_int("CONTEXT", self.context)
         checks.boolean("NextCharacter.stream", self.stream)
         if self.stream and self.text == PYTHON_TOPICS:
@@ -113,7 +113,7 @@ class NextCharacter(Prediction):
             return np.memmap(path, np.uint8, "r")
         except OSError as error:
             raise DataError(
-                f"expected DATA to be the path of a text file or "
+                f"expected TEXT to be the path of a text file or "
                 f"{PYTHON_TOPICS!r}, received {self.text!r}: {error.strerror}"
             ) from error
 
