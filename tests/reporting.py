@@ -88,7 +88,7 @@ def write(folder, lines, done=True, **fields):
 
 def write_metrics(folder, lines):
     """A metrics.csv that the lines follow from, in the order of a run's."""
-    text = ["seed,arm,round,step,split,metric,value"]
+    text = ["seed,arm,round,step,where,metric,value"]
     for x in lines:
         key = f"{x.seed},{x.arm},{x.round}"
         for layer in ("k", "all"):

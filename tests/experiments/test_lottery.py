@@ -8,7 +8,7 @@ import pytest
 from tf_lottery.experiments.lottery import Lottery, Rule
 from tf_lottery.foundation import identity, seeds
 from tf_lottery.foundation.checks import InvalidValue
-from tf_lottery.foundation.records import Picture, Record
+from tf_lottery.foundation.records import Record, Snapshot
 from tf_lottery.rules import actions, criteria, sensitivity
 from tf_lottery.rules.tickets import Ticket
 from tf_lottery.training.history import Result
@@ -77,7 +77,7 @@ def run(rule, seed=0, **fields):
 
 def remaining(records):
     of_all = ("all", "remaining")
-    return [r for r in records if (r.split, r.metric) == of_all]
+    return [r for r in records if (r.where, r.metric) == of_all]
 
 
 def kept(ticket):
@@ -105,18 +105,18 @@ def test_a_chain_of_tickets():
 def test_a_chain_shows_masks_and_how_weights_moved():
     engine = Engine()
     items = list(lottery({"arm": {}}).chain("arm", 3, engine))
-    pictures = [i for i in items if isinstance(i, Picture)]
-    assert [p[:3] for p in pictures] == [(3, "arm", r) for r in (1, 2, 4)]
+    snapshots = [i for i in items if isinstance(i, Snapshot)]
+    assert [p[:3] for p in snapshots] == [(3, "arm", r) for r in (1, 2, 4)]
     tickets = [ticket for _, ticket, *_ in engine.trained]
-    for i, picture in enumerate(pictures):
+    for i, snapshot in enumerate(snapshots):
         before, after = tickets[i : i + 2]
         for path in SHAPES:
-            shown = picture.arrays[f"mask {path}"]
+            shown = snapshot.arrays[f"mask {path}"]
             assert shown.dtype == bool
             assert np.array_equal(shown, after.masks[path])
         counts = [sum(kept(t).values()) for t in (before, after)]
-        assert picture.arrays["density kept"].sum() == counts[1]
-        assert picture.arrays["density pruned"].sum() == counts[0] - counts[1]
+        assert snapshot.arrays["density kept"].sum() == counts[1]
+        assert snapshot.arrays["density pruned"].sum() == counts[0] - counts[1]
     state = Engine().train(RECIPE, tickets[0], 3).state
     same = sum(
         int((np.sign(state[p]) == np.sign(w))[tickets[1].masks[p]].sum())
@@ -126,7 +126,7 @@ def test_a_chain_shows_masks_and_how_weights_moved():
         i.value
         for i in items
         if isinstance(i, Record)
-        and (i.round, i.split, i.metric) == (1, "all", "sign agreement")
+        and (i.round, i.where, i.metric) == (1, "all", "sign agreement")
     ]
     assert measured == same / sum(kept(tickets[1]).values())
 

@@ -100,7 +100,7 @@ def test_gin_files_run(command, tmp_path, leaf):
     left = {path.name for path in folder.iterdir()}
     assert left >= {
         *("config.gin", "env.json", "plan.json", "metrics.csv"),
-        *("summary.csv", "report.html", "figures", "pictures", "DONE"),
+        *("summary.csv", "report.html", "figures", "snapshots", "DONE"),
     }
     # A report of many runs finds all that it needs.
     [figure], notes = run_collection.merge([run_collection.read(folder)])
@@ -519,5 +519,5 @@ def test_help_does_not_load_tensorflow():
 
 def test_records_have_the_columns_that_the_design_names():
     assert records.Record._fields == (
-        *("seed", "arm", "round", "step", "split", "metric", "value"),
+        *("seed", "arm", "round", "step", "where", "metric", "value"),
     )

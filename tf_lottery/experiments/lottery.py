@@ -40,7 +40,7 @@ import numpy as np
 from tf_lottery.experiments.plan import Engine
 from tf_lottery.foundation import checks, seeds
 from tf_lottery.foundation.checks import InvalidValue
-from tf_lottery.foundation.records import Picture, Record
+from tf_lottery.foundation.records import Record, Snapshot
 from tf_lottery.rules import pruning, weight_plane
 from tf_lottery.rules.tickets import (
     Arrays,
@@ -218,7 +218,7 @@ class Lottery:
 
     def chain(
         self, arm: str, seed: int, engine: Engine
-    ) -> Iterator[Record | Picture]:
+    ) -> Iterator[Record | Snapshot]:
         """Yields what is known of the masks, round by round.
 
         That is the fractions of weights that remain and that kept their sign,
@@ -336,7 +336,7 @@ def _movement(
     pruned: Ticket,
     scale: Ticket,
     key: tuple[int, str, int],
-) -> Iterator[Record | Picture]:
+) -> Iterator[Record | Snapshot]:
     """Yields how the weights moved that a round kept, and that it pruned."""
     w_init, kept = ticket.weights, pruned.masks
     agreement = weight_plane.sign_agreement(w_init, trained, kept)
@@ -350,12 +350,12 @@ def _movement(
         arrays[f"density {name}"] = weight_plane.density(
             w_init, trained, chosen, scale.weights
         )
-    yield Picture(*key, arrays)
+    yield Snapshot(*key, arrays)
 
 
 def _peer_masks(
     start: Ticket, trained: Arrays, key: tuple[int, str, int]
-) -> Iterator[Record | Picture]:
+) -> Iterator[Record | Snapshot]:
     """Yields which signs a peer's training kept, and its masks.
 
     No densities: what it pruned on its way has no final weight.
@@ -364,7 +364,7 @@ def _peer_masks(
     agreement = weight_plane.sign_agreement(start.weights, trained, masks)
     for path, value in agreement.items():
         yield Record(*key, 0, path, "sign agreement", value)
-    yield Picture(*key, {f"mask {path}": m for path, m in masks.items()})
+    yield Snapshot(*key, {f"mask {path}": m for path, m in masks.items()})
 
 
 def _generator(

@@ -11,7 +11,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from tf_lottery.foundation.files import storing, write_atomically
-from tf_lottery.foundation.run_folder import read_pictures, read_records
+from tf_lottery.foundation.run_folder import read_records, read_snapshots
 from tf_lottery.report.plots import curves, mask_plots, style, supermask_plots
 from tf_lottery.report.tables import beside_paper, rounds, run_tables
 
@@ -64,7 +64,7 @@ def build(folder: pathlib.Path) -> Report:
         cells = [beside_paper.cells(row) for row in rows]
         shown = [Table("", beside_paper.HEADER, cells)]
         notes = _notes(plan)
-        records, pictures = read_records(folder), read_pictures(folder)
+        records, pictures = read_records(folder), read_snapshots(folder)
         drawn = supermask_plots.draw(arms, records, pictures, paper)
 
     run_tables.write(folder, found)

@@ -64,6 +64,6 @@ def write(paths: Sequence[pathlib.Path], out: pathlib.Path) -> pathlib.Path:
             name = f"{quoted}, seed {seed}, round {round_}"
             with storing(folder), SummaryWriter(str(folder / name)) as writer:
                 for r in records:
-                    tag = f"{r.metric}/{r.split}"
+                    tag = f"{r.metric}/{r.where}"
                     writer.add_scalar(tag, r.value, r.step, walltime=when)
     return logs

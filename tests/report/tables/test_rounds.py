@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tf_lottery.foundation.records import Record
-from tf_lottery.foundation.run_folder import Run
+from tf_lottery.foundation.run_folder import RunFolder
 from tf_lottery.report import run_page
 from tf_lottery.report.plots import curves
 from tf_lottery.report.tables import rounds, summary
@@ -176,7 +176,7 @@ def test_variants_are_dashed_and_many_have_a_panel_of_their_own():
 
 
 def test_the_page_of_an_experiment_in_rounds(tmp_path):
-    run = Run(tmp_path / "tickets-0")
+    run = RunFolder(tmp_path / "tickets-0")
     for arm in ARMS:
         for round in REMAINING:
             run.append(training(0, arm, round, 0.98, 10))

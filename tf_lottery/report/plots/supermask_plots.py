@@ -1,4 +1,4 @@
-"""Figures: matplotlib pictures of a run.
+"""Figures: matplotlib drawings of a run.
 
 Colours are those of Okabe and Ito, which colour-blind readers can tell apart.
 """
@@ -11,7 +11,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from tf_lottery.foundation.records import Picture, Record
+from tf_lottery.foundation.records import Record, Snapshot
 from tf_lottery.report.claims.paper_points import Link, Mark
 from tf_lottery.report.plots.style import COLOURS, STYLE, WIDTH, finish, new
 from tf_lottery.report.tables.summary import Line
@@ -20,7 +20,7 @@ from tf_lottery.report.tables.summary import Line
 def draw(
     arms: Sequence[str],
     records: Sequence[Record],
-    pictures: Sequence[Picture],
+    snapshots: Sequence[Snapshot],
     published: dict[str, float],
 ) -> dict[str, tuple[Figure, str]]:
     """Returns all figures that the numbers allow.
@@ -28,7 +28,9 @@ def draw(
     Returns:
         From a figure's name to the figure and a sentence that describes it.
     """
-    pictures = [p for p in pictures if p.seed == min(q.seed for q in pictures)]
+    snapshots = [
+        p for p in snapshots if p.seed == min(q.seed for q in snapshots)
+    ]
     figures = {}
     with matplotlib.rc_context(STYLE):
         figures["accuracy"] = (
@@ -37,9 +39,9 @@ def draw(
             "seeds, and a band from the lowest to the highest. Dotted: what "
             "the paper reports.",
         )
-        if pictures:
+        if snapshots:
             figures["probabilities"] = (
-                mask_histograms(arms, pictures),
+                mask_histograms(arms, snapshots),
                 "How many weights of each layer have which probability of "
                 "being kept; logarithmic.",
             )
@@ -49,7 +51,7 @@ def draw(
                 "keeps, mean over seeds.",
             )
             figures["first_layer"] = (
-                first_layer(arms, pictures),
+                first_layer(arms, snapshots),
                 "What the first layer looks at: for each pixel, the mean "
                 "probability over the layer's units that a weight is kept.",
             )
@@ -113,7 +115,7 @@ def accuracy_curves(
     """Draws test accuracy in per cent over steps."""
     series: dict = {arm: defaultdict(list) for arm in arms}
     for r in records:
-        if (r.split, r.metric) == ("test", "accuracy") and r.arm in series:
+        if (r.where, r.metric) == ("test", "accuracy") and r.arm in series:
             series[r.arm][r.step].append(100 * r.value)
     figure, [axes] = new()
     shown = [p for p in published.values()]
@@ -145,11 +147,13 @@ def accuracy_curves(
     return finish(figure, axes)
 
 
-def mask_histograms(arms: Sequence[str], pictures: Sequence[Picture]) -> Figure:
+def mask_histograms(
+    arms: Sequence[str], snapshots: Sequence[Snapshot]
+) -> Figure:
     """Draws a histogram of mask probabilities for each layer and arm."""
-    layers = _layers(pictures[0])
+    layers = _layers(snapshots[0])
     figure, grid = new(2.6, len(layers), width=2 * WIDTH)
-    by_arm = {picture.arm: picture for picture in pictures}
+    by_arm = {snapshot.arm: snapshot for snapshot in snapshots}
     for axes, layer in zip(grid, layers, strict=True):
         for arm, colour in zip(arms, _colours(arms), strict=True):
             if arm not in by_arm:
@@ -168,7 +172,7 @@ def remaining_bars(arms: Sequence[str], records: Sequence[Record]) -> Figure:
     values: dict = defaultdict(lambda: defaultdict(list))
     for r in records:
         if r.metric == "remaining":
-            values[r.split][r.arm].append(100 * r.value)
+            values[r.where][r.arm].append(100 * r.value)
     layers = list(values)
     figure, [axes] = new(2.8)
     width = 0.8 / len(arms)
@@ -183,9 +187,9 @@ def remaining_bars(arms: Sequence[str], records: Sequence[Record]) -> Figure:
     return finish(figure, axes)
 
 
-def first_layer(arms: Sequence[str], pictures: Sequence[Picture]) -> Figure:
+def first_layer(arms: Sequence[str], snapshots: Sequence[Snapshot]) -> Figure:
     """Draws the first layer's mask summed over units, as an image."""
-    by_arm = {picture.arm: picture for picture in pictures}
+    by_arm = {snapshot.arm: snapshot for snapshot in snapshots}
     arms = [arm for arm in arms if arm in by_arm]
     images = [_square(by_arm[arm].arrays["first layer"]) for arm in arms]
     figure, grid = new(2.6, len(arms), width=2 * WIDTH)
@@ -214,9 +218,9 @@ def _square(sums: np.ndarray) -> np.ndarray:
     return sums.reshape(shape)
 
 
-def _layers(picture: Picture) -> list[str]:
+def _layers(snapshot: Snapshot) -> list[str]:
     prefix = "histogram "
-    names = [name for name in picture.arrays if name.startswith(prefix)]
+    names = [name for name in snapshot.arrays if name.startswith(prefix)]
     return [name.removeprefix(prefix) for name in names]
 
 

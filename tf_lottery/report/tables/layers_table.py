@@ -49,7 +49,7 @@ def collect(records: Iterable[Record]) -> list[Layer]:
     found: dict[tuple, dict[str, float]] = defaultdict(dict)
     for r in records:
         if r.metric in METRICS:
-            found[r.seed, r.arm, r.round, r.split][r.metric] = round(r.value, 6)
+            found[r.seed, r.arm, r.round, r.where][r.metric] = round(r.value, 6)
     return [
         Layer(*key, *(values.get(metric, math.nan) for metric in METRICS))
         for key, values in found.items()

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_lottery.foundation.records import Picture
+from tf_lottery.foundation.records import Snapshot
 
 Masks = Mapping[str, np.ndarray]
 
@@ -73,23 +73,23 @@ def chance(left: Masks, right: Masks) -> float:
 
 
 def of_round(
-    pictures: Iterable[Picture], arms: Sequence[str]
+    snapshots: Iterable[Snapshot], arms: Sequence[str]
 ) -> Iterator[Overlap]:
     """Yields what the masks of one round have in common.
 
     Arms with the same masks as an earlier one, in all seeds, are left out.
 
     Args:
-        pictures: With arrays "mask <path>"; those without are left out.
+        snapshots: With arrays "mask <path>"; those without are left out.
         arms: In the order of the legend.
     """
     masks: dict[str, dict[int, Masks]] = {}
     number = 0
-    for picture in pictures:
-        found = masks_of(picture)
+    for snapshot in snapshots:
+        found = masks_of(snapshot)
         if found:
-            masks.setdefault(picture.arm, {})[picture.seed] = found
-            number = picture.round
+            masks.setdefault(snapshot.arm, {})[snapshot.seed] = found
+            number = snapshot.round
     different: list[str] = []
     for arm in arms:
         if arm in masks and not any(
@@ -106,12 +106,12 @@ def of_round(
         yield from _compare("seeds", arm, arm, number, pairs, layers=True)
 
 
-def masks_of(picture: Picture) -> dict[str, np.ndarray]:
-    """Returns the masks of a picture by kernel path; none if it has none."""
+def masks_of(snapshot: Snapshot) -> dict[str, np.ndarray]:
+    """Returns the masks of a snapshot by kernel path; none if it has none."""
     prefix = "mask "
     return {
         name.removeprefix(prefix): array
-        for name, array in picture.arrays.items()
+        for name, array in snapshot.arrays.items()
         if name.startswith(prefix)
     }
 

@@ -5,7 +5,7 @@
     overlap.csv    what masks have in common              (`overlap.Overlap`)
     density.csv    where kept and pruned weights lie      (`density.Bin`)
 
-They are made of `metrics.csv` and `pictures/`, which can be large, and reports
+They are made of `metrics.csv` and `snapshots/`, which can be large, and reports
 need nothing else.
 """
 
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from tf_lottery.foundation.files import write_atomically
 from tf_lottery.foundation.records import Record
-from tf_lottery.foundation.run_folder import scan_pictures, scan_records
+from tf_lottery.foundation.run_folder import scan_records, scan_snapshots
 from tf_lottery.report.tables import (
     csv_tables,
     density,
@@ -63,12 +63,12 @@ FILES: dict[str, Any] = {
 def measure(
     folder: pathlib.Path, arms: Sequence[str], masks: bool = True
 ) -> Tables:
-    """Returns the tables of a run's `metrics.csv` and `pictures/`.
+    """Returns the tables of a run's `metrics.csv` and `snapshots/`.
 
     Args:
         folder: Of the run, which may be under way.
         arms: In the order of the legend.
-        masks: Whether to look at the pictures, too.
+        masks: Whether to look at the snapshots, too.
 
     Raises:
         DamagedFile: `metrics.csv` has a line that is no record.
@@ -95,7 +95,7 @@ def measure(
     bins: list[Bin] = []
     if masks:
         shown = density_round(lines)
-        found = scan_pictures(folder)
+        found = scan_snapshots(folder)
         for round, group in itertools.groupby(found, lambda p: p.round):
             together = sorted(group, key=lambda p: arms.index(p.arm))
             overlaps += overlap.of_round(together, arms)

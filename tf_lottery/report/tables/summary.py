@@ -67,7 +67,7 @@ def summarize(records: Iterable[Record]) -> list[Line]:
     )
     for record in records:
         series = trainings[record.seed, record.arm, record.round]
-        series[record.split, record.metric][record.step] = record.value
+        series[record.where, record.metric][record.step] = record.value
     return [
         _line(key, series)
         for key, series in trainings.items()
