@@ -48,10 +48,19 @@ def folder(tmp_path):
     run.write_json("env.json", {"command": "python -m tf_lottery.main"})
     plan = {
         "name": "supermask",
+        "kind": "supermask",
         "arms": ARMS,
+        "rounds": None,
         "seeds": 2,
         "data": "mnist_5k",
-        "recipe": {"steps": 2, "batch_size": 250, "mask_samples": 10},
+        "fingerprint": "f",
+        "experiment": {},
+        "recipe": {
+            "model": {},
+            "steps": 2,
+            "batch_size": 250,
+            "mask_samples": 10,
+        },
         "published": {
             "source": "A paper, table 1",
             "accuracy": {"init": 95.3},

@@ -14,7 +14,7 @@ from conftest import ROOT
 import gin
 from tf_lottery import configuration
 from tf_lottery.report import reproduction_page
-from tf_lottery.report.verdicts import run_collection
+from tf_lottery.report.verdicts import read_runs
 
 COMMITTED = ("results.md", "claims.csv")
 BUILT = (*COMMITTED, "index.html")
@@ -116,7 +116,7 @@ def commands_seeds(bindings):
 
 
 def test_no_results_name_a_machine():
-    runs, _ = run_collection.read_all([ROOT / "results"])
+    runs, _ = read_runs.read_all([ROOT / "results"])
     for run in runs:
         for word in shlex.split(run.command):
             option, _, value = word.partition("=")

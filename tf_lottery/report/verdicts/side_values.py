@@ -12,7 +12,7 @@ from tf_lottery.report.tables.rounds import mean
 from tf_lottery.report.tables.summary import Line
 from tf_lottery.report.verdicts import missing_runs
 from tf_lottery.report.verdicts.missing_runs import Need
-from tf_lottery.report.verdicts.run_collection import Figure
+from tf_lottery.report.verdicts.run_collection import FigureRuns
 
 METRICS: dict[str, Callable[[Line], float]] = {
     "accuracy": rounds.accuracy_at_stop,
@@ -52,7 +52,7 @@ class Values:
 
     metric: str
     side: Side
-    figure: Figure | None
+    figure: FigureRuns | None
     need: Need
     among: frozenset[int] | None = None
 
@@ -133,9 +133,10 @@ class Values:
 
     @property
     def _metric(self) -> str:
-        supermask = self.figure is not None and self.figure.kind == "supermask"
+        figure = self.figure
         # Of a learned mask, the paper reports what it ends with.
-        if supermask and self.metric == "accuracy":
+        at_end = figure is not None and not figure.traits.ladder
+        if at_end and self.metric == "accuracy":
             return "accuracy at the end"
         return self.metric
 
@@ -154,7 +155,7 @@ class Values:
 
     def _at_place(self, lines: list[Line]) -> list[Line]:
         figure, place = self.figure, self.side.place
-        if figure is None or figure.kind == "supermask":
+        if figure is None or not figure.traits.ladder:
             return lines
         if place.round == 0:
             found = [x for x in lines if not x.round]
