@@ -50,7 +50,7 @@ class RunFolder:
     """A run's folder, made if it is not there.
 
     Args:
-        folder: Its path.
+        folder: The path of the folder.
 
     Raises:
         StorageError: It cannot be made or written to.

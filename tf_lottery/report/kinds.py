@@ -34,4 +34,4 @@ KINDS = {
     "supermask": Kind(ladder=False, retrained=False, masks=True),
     "curves": Kind(ladder=False, retrained=False, masks=False),
 }
-"""By the name that `plan.json` has in its field "kind"."""
+"""The kinds, by the name in the field "kind" of `plan.json`."""

@@ -146,4 +146,4 @@ SHOWN = {
     "supermask": SUPERMASK,
     "curves": CURVES,
 }
-"""By kind: the keys are those of `kinds.KINDS`."""
+"""What is shown of each kind; the keys are those of `kinds.KINDS`."""

@@ -18,7 +18,7 @@ DATA_NOTES = {
         "these CIFAR-10 images were once JPEG-compressed"
     ),
 }
-"""By fingerprint of the images."""
+"""What is known of data sets, by the fingerprint of their examples."""
 
 
 class Deviations(NamedTuple):

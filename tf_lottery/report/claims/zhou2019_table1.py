@@ -25,10 +25,11 @@ class _Accuracies(NamedTuple):
     """Table 1: test accuracy of supermasks, in per cent.
 
     Args:
-        heuristic: By large_final_same_sign, on initial weights and on signed
-            constants.
-        learned: On initial weights, signed constants, and both with DWR.
-        trained: Of the network with trained weights.
+        heuristic: Masks by large_final_same_sign, on initial weights and on
+            signed constants.
+        learned: Learned masks on initial weights, signed constants, and both
+            with DWR.
+        trained: The accuracy of the network with trained weights.
         sure: Which of the seven the notes or the abstract have.
         floors: What counts as each of the seven.
     """

@@ -18,7 +18,7 @@ GAP = 5
 
 
 def density(bins: Sequence[Bin], arms: Sequence[str]) -> Figure:
-    """Draws the planes of all arms as one picture, which is quick."""
+    """Draws the planes of all arms as one image, which is quick."""
     planes_of: dict[tuple[str, str], np.ndarray] = {}
     for b in bins:
         if (b.arm, b.fate) not in planes_of:

@@ -14,7 +14,7 @@ Curve = tuple[list[float], list[float]]
 """Its x and y values."""
 
 Remaining = Mapping[tuple[str, int], float]
-"""By arm and round, in per cent."""
+"""The per cent of weights remaining, by arm and round."""
 
 
 def remaining_of(lines: Iterable[Line]) -> Remaining:

@@ -63,7 +63,7 @@ QUANTITIES = {
         "training on them",
     ),
 }
-"""By name of the figure, of networks that each round trains."""
+"""The figures of networks that each round trains, by name."""
 
 UNTRAINED = {
     "accuracy": Quantity(
@@ -73,7 +73,7 @@ UNTRAINED = {
         "Test accuracy of masked networks nobody trained",
     )
 }
-"""By name of the figure, of networks that only round 0 trains."""
+"""The figures of networks that only round 0 trains, by name."""
 
 DESCRIBED = (
     "over the per cent of weights remaining, a line an arm: mean over seeds, "

@@ -28,14 +28,14 @@ class Overlap(NamedTuple):
 
     Args:
         between: "arms" of one seed, or "seeds" of one arm.
-        arm: The first one.
-        other: The second one; equal to `arm` between seeds.
+        arm: The arm of the first mask.
+        other: The arm of the second mask; equal to `arm` between seeds.
         round: 0 is the first training.
-        layer: Path of its kernel, or "all".
+        layer: The path of the layer's kernel, or "all".
         pairs: How many pairs of masks the numbers are of.
-        jaccard: Mean over the pairs.
-        lowest: Of them.
-        highest: Of them.
+        jaccard: The measure of the module, mean over the pairs.
+        lowest: The lowest value of a pair.
+        highest: The highest value of a pair.
         chance: What independent masks would have, mean over the pairs.
     """
 
@@ -80,8 +80,9 @@ def of_round(
     Arms with the same masks as an earlier one, in all seeds, are left out.
 
     Args:
-        snapshots: With arrays "mask <path>"; those without are left out.
-        arms: In the order of the legend.
+        snapshots: Those of the round; without arrays "mask <path>", one is
+            left out.
+        arms: The arms in the order of the legend.
     """
     masks: dict[str, dict[int, Masks]] = {}
     number = 0

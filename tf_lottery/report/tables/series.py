@@ -24,8 +24,7 @@ from tf_lottery.foundation.records import Record
 SPLITS = ("train", "validation", "test")
 
 SPACING = 1.02
-"""Of two records next to each other, the steps of the later one over those of
-the earlier one, at least."""
+"""How many times as many steps the next record has that is kept, at least."""
 
 REACHED = 0.99
 """The accuracy that tables say the first step of."""
@@ -34,7 +33,7 @@ Series = Mapping[int, float]
 """Values by step, ascending."""
 
 SeriesOf = Mapping[tuple[str, str, str], Mapping[int, Series]]
-"""By arm, split and metric, then by seed."""
+"""Series by arm, split and metric, then by seed."""
 
 
 def thin(records: Iterable[Record]) -> list[Record]:

@@ -13,7 +13,7 @@ Need = tuple[str, str]
 """A network and an experiment."""
 
 SEEDS_NEEDED = 3
-"""For a verdict."""
+"""How many seeds a verdict needs."""
 
 LADDER = tuple(range(1, 25))
 

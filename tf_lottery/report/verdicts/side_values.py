@@ -28,8 +28,8 @@ class Missing(Exception):
     """Something that a comparison needs is not there.
 
     Args:
-        what: In words.
-        command: That makes it.
+        what: What is missing, in words.
+        command: The command that makes it.
     """
 
     def __init__(self, what: str, command: str) -> None:
@@ -44,9 +44,9 @@ class Values:
 
     Args:
         metric: A key of `METRICS`.
-        side: Which arm, and where.
-        figure: The runs it is looked for in.
-        need: Network and experiment.
+        side: The arm, and where on the x axis.
+        figure: The runs that the side is looked for in.
+        need: The network and the experiment.
         among: Rounds that count; None is all.
     """
 
@@ -83,14 +83,14 @@ class Values:
 
     @property
     def iterations(self) -> int:
-        """Of a training; of the dense one if nothing else is trained."""
+        """How long a training is; the dense one if nothing else is trained."""
         figure = self.figure
         steps = figure.plan["recipe"]["steps"] if figure else 0
         return max(line.steps for line in self.lines) or steps
 
     @property
     def remaining(self) -> float:
-        """Per cent of the weights, mean over the lines."""
+        """Per cent of the weights remaining, mean over the lines."""
         return 100 * mean(line.remaining for line in self.lines)
 
     @functools.cached_property
