@@ -63,7 +63,24 @@ def render(figure: Figure, kind: str) -> bytes:
         options = {"dpi": 120, "pil_kwargs": {"compress_level": 1}}
     with matplotlib.rc_context(STYLE):
         figure.savefig(buffer, format=kind, **options)
-    return buffer.getvalue()
+    return _shorter(buffer.getvalue()) if kind == "svg" else buffer.getvalue()
+
+
+def _shorter(svg: bytes) -> bytes:
+    """Returns an SVG file with places to a hundredth of a point, unindented.
+
+    Matplotlib writes millionths.
+    """
+
+    def rounded(number: re.Match) -> str:
+        return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
+
+    def shorter(attribute: re.Match) -> str:
+        return re.sub(r"-?\d+\.\d{3,}", rounded, attribute[0])
+
+    text = re.sub(r"^ +", "", svg.decode(), flags=re.MULTILINE)
+    places = r' (?:d|x|y|transform)="(?!scale)[^"]*"'
+    return re.sub(places, shorter, text).encode()
 
 
 def inline(svg: bytes, caption: str) -> Markup:
