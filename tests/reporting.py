@@ -1,13 +1,15 @@
-"""Run folders and lines for tests of reports, without any training."""
+"""ReadRun folders and lines for tests of reports, without any training."""
 
 import json
 import math
 import pathlib
 
 from tf_lottery.report.claims.catalogue import ITERATIONS, NETWORKS, RATES
+from tf_lottery.report.kinds import KINDS
 from tf_lottery.report.tables import csv_tables
 from tf_lottery.report.tables.summary import Line
-from tf_lottery.report.verdicts.run_collection import Figure, Run
+from tf_lottery.report.verdicts.read_runs import ReadRun
+from tf_lottery.report.verdicts.run_collection import FigureRuns
 
 RULES = {"untrained": {"untrained": True}, "rounds": {}}
 
@@ -35,8 +37,9 @@ def plan(network="LeNet", kind="rounds", arms=("a",), rounds=(3, 7), **fields):
         experiment["rules"] = dict.fromkeys(arms, rule)
     return {
         "name": "tickets",
+        "kind": kind,
         "arms": list(arms),
-        "rounds": None if kind == "supermask" else list(rounds),
+        "rounds": list(rounds) if KINDS[kind].ladder else None,
         "seeds": 3,
         "data": "mnist" if network == "LeNet" else "cifar10",
         "fingerprint": "f",
@@ -66,8 +69,8 @@ def figure(lines, folder="runs/x", **fields):
     """A figure of one run, not written anywhere."""
     folder = pathlib.Path(folder)
     arms = list(dict.fromkeys(x.arm for x in lines))
-    run = Run(folder, plan(arms=arms, **fields), "", list(lines), True)
-    found = Figure([run], list(lines))
+    run = ReadRun(folder, plan(arms=arms, **fields), "", list(lines), True)
+    found = FigureRuns([run], list(lines))
     found.folders = {(x.arm, x.seed, x.round): folder for x in lines}
     return found
 
@@ -88,7 +91,7 @@ def write(folder, lines, done=True, **fields):
 
 def write_metrics(folder, lines):
     """A metrics.csv that the lines follow from, in the order of a run's."""
-    text = ["seed,arm,round,step,split,metric,value"]
+    text = ["seed,arm,round,step,where,metric,value"]
     for x in lines:
         key = f"{x.seed},{x.arm},{x.round}"
         for layer in ("k", "all"):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from tf_lottery.experiments.plan import Plan
-    from tf_lottery.foundation.run_folder import Run
+    from tf_lottery.foundation.run_folder import RunFolder
     from tf_lottery.training.trainer import Trainer
 
 flags.adopt_module_key_flags(configuration)  # for --help
@@ -105,7 +105,7 @@ def main(argv: list[str]) -> None:
     from rich.console import Console
 
     from tf_lottery.experiments.running import execution
-    from tf_lottery.foundation.run_folder import Run
+    from tf_lottery.foundation.run_folder import RunFolder
     from tf_lottery.foundation.store import Store
     from tf_lottery.training import devices, profiling
     from tf_lottery.training.trainer import Trainer
@@ -122,7 +122,7 @@ def main(argv: list[str]) -> None:
         cache=workdir / "store",
     )
     if channel and WORKER.value:
-        serve(channel, plan, trainer, Run(WORKER.value))
+        serve(channel, plan, trainer, RunFolder(WORKER.value))
     elif DRY_RUN.value:
         print_count(plan, trainer, console)
     else:
@@ -136,7 +136,7 @@ def main(argv: list[str]) -> None:
 
 
 def execute(
-    plan: "Plan", trainer: "Trainer", run: "Run", console: "Console"
+    plan: "Plan", trainer: "Trainer", run: "RunFolder", console: "Console"
 ) -> None:
     """Runs the plan's chains, here or in workers.
 
@@ -190,7 +190,7 @@ def share_gpus() -> None:
         tf.config.experimental.set_memory_growth(gpu, True)
 
 
-def worker_command(run: "Run", count: int) -> list[str]:
+def worker_command(run: "RunFolder", count: int) -> list[str]:
     """Returns the command that starts one of `count` workers."""
     command = [sys.executable, "-m", "tf_lottery.main"]
     for flag in (GIN_FILE, GIN_BINDINGS, IMPORT_MODULE):
@@ -203,7 +203,7 @@ def worker_command(run: "Run", count: int) -> list[str]:
 
 
 def serve(
-    channel: IO[str], plan: "Plan", trainer: "Trainer", run: "Run"
+    channel: IO[str], plan: "Plan", trainer: "Trainer", run: "RunFolder"
 ) -> None:
     """Runs the chains that the command which started this one asks for."""
     from tf_lottery.experiments.running import execution, workers
@@ -259,7 +259,7 @@ def environment() -> dict[str, Any]:
     }
 
 
-def finish(run: "Run", console: "Console") -> None:
+def finish(run: "RunFolder", console: "Console") -> None:
     """Makes the run's summary, figures and page, and prints the table."""
     from rich import box
     from rich.table import Table

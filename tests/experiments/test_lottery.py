@@ -9,7 +9,7 @@ from tf_lottery.experiments.arms import Rule
 from tf_lottery.experiments.lottery import Lottery
 from tf_lottery.foundation import identity, seeds
 from tf_lottery.foundation.checks import InvalidValue
-from tf_lottery.foundation.records import Picture, Record
+from tf_lottery.foundation.records import Record, Snapshot
 from tf_lottery.rules import actions, criteria, sensitivity
 from tf_lottery.rules.tickets import Ticket
 from tf_lottery.training.history import Result
@@ -110,7 +110,7 @@ def test_a_chain_of_tickets():
 def test_a_chain_shows_masks_and_how_weights_moved():
     engine = Engine()
     items = list(lottery({"arm": {}}).chain("arm", 3, engine))
-    pictures = [i for i in items if isinstance(i, Picture)]
+    pictures = [i for i in items if isinstance(i, Snapshot)]
     assert [p[:3] for p in pictures] == [(3, "arm", r) for r in (1, 2, 4)]
     tickets = [ticket for _, ticket, *_ in engine.trained]
     for i, picture in enumerate(pictures):

@@ -14,11 +14,18 @@ from reporting import line, write, write_metrics
 
 from tf_lottery.foundation.files import StorageError
 from tf_lottery.report import __main__ as command
-from tf_lottery.report import reproduction_page, tensorboard_events
-from tf_lottery.report.claims.paper_points import Mark
-from tf_lottery.report.plots import curves, render, style, supermask_plots
+from tf_lottery.report import (
+    claim_rows,
+    reproduction_page,
+    sections,
+    tensorboard_events,
+)
+from tf_lottery.report.claims import papers
+from tf_lottery.report.claims.paper_points import PaperPoint
+from tf_lottery.report.plots import render, round_plots, style, table_plots
+from tf_lottery.report.showing import SHOWN
 from tf_lottery.report.tables.csv_tables import DamagedFile
-from tf_lottery.report.verdicts import run_collection
+from tf_lottery.report.verdicts import read_runs, run_collection
 
 TICKETS = ("winning ticket", "random reinit #1", "random masks", "one-shot")
 LADDER = {0: 1.0, 3: 0.5128, 7: 0.2107, 10: 0.1083, 15: 0.0358}
@@ -68,10 +75,10 @@ def claims_of(out):
 
 def test_the_page_says_what_was_claimed_and_what_came(runs):
     built, text = build(runs)
-    assert sum(built.counts.values()) == len(reproduction_page.CLAIMS)
+    assert sum(built.counts.values()) == len(papers.CLAIMS)
     assert not built.left_out
     claims = claims_of(runs.parent / "report")
-    assert claims.keys() == {c.key for c in reproduction_page.CLAIMS}
+    assert claims.keys() == {c.key for c in papers.CLAIMS}
     better = claims["FC4"]
     assert better["verdict"] == better["comparisons_verdict"] == "reproduced"
     assert (better["papers_number"], better["ours"]) == (
@@ -83,7 +90,7 @@ def test_the_page_says_what_was_claimed_and_what_came(runs):
     assert claims["FC1"]["verdict"] == "reproduced"
     assert claims["FC5"]["verdict"] == "not reproduced"
     assert claims["FC2"]["missing"].startswith("round 9")
-    assert claims["FC19"]["missing"] == reproduction_page.UNSHOWN
+    assert claims["FC19"]["missing"] == claim_rows.UNSHOWN
     for verdict, number in built.counts.items():
         found = {k for k, r in claims.items() if r["verdict"] == verdict}
         assert re.search(rf"<b>{number}</b>. <a[^>]*>{verdict}</a>", text)
@@ -176,7 +183,7 @@ def test_two_protocols_are_two_figures(runs):
 def test_without_runs_the_page_lists_the_commands(tmp_path):
     (tmp_path / "runs").mkdir()
     built, text = build(tmp_path / "runs")
-    assert built.counts["too few runs"] == len(reproduction_page.CLAIMS)
+    assert built.counts["too few runs"] == len(papers.CLAIMS)
     for path in ("gin/supermask.gin", "gin/zhou2019/table1/conv6.gin"):
         assert f"python -m tf_lottery.main --gin_file={path}\n" in text
     assert "No runs yet" in text
@@ -214,13 +221,12 @@ def test_a_run_is_shown_after_every_line_that_it_writes(runs):
     whole = (folder / "metrics.csv").read_text().splitlines(keepends=True)
     for end in range(1, len(whole) + 1):
         (folder / "metrics.csv").write_text("".join(whole[:end]))
-        [run] = run_collection.read_all([folder])[0]
+        [run] = read_runs.read_all([folder])[0]
         [figure], _ = run_collection.merge([run])
-        for part in (
-            reproduction_page._draw_papers,
-            reproduction_page._draw_beyond,
-        ):
-            part(figure, [], runs)
+        shown = SHOWN[figure.kind]
+        shown.figure_drawings(figure, [], sections.links(figure, runs))
+        shown.figure_tables(figure)
+        shown.figure_extras(figure)
 
 
 def test_arms_of_learned_masks_that_have_not_begun_are_empty_rows(runs):
@@ -261,8 +267,10 @@ def test_a_folder_that_cannot_be_written_is_named(runs):
 
 def test_a_point_and_a_mark_where_they_belong():
     lines = ticket_lines(better=0.6)
-    marks = [Mark("stop", "winning ticket", 21.07, 3720.0)]
-    drawn = curves.draw(lines, TICKETS, marks, lambda arm, r: f"{arm} {r}")
+    paper_points = [PaperPoint("stop", "winning ticket", 21.07, 3720.0)]
+    drawn = round_plots.draw(
+        lines, TICKETS, paper_points, lambda arm, r: f"{arm} {r}"
+    )
     figure, caption = drawn["stop_step"]
     [axes] = figure.axes
     [mark] = [
@@ -281,9 +289,9 @@ def test_a_point_and_a_mark_where_they_belong():
 
 def test_a_table_is_drawn_with_each_seed():
     lines = [line(s, a, 0, 0.9) for s in range(2) for a in ("init", "dwr")]
-    marks = [Mark("accuracy", "dwr", 50.0, 98.0)]
-    drawn = supermask_plots.draw_table(
-        lines, ["init", "dwr"], marks, lambda a, r: a
+    paper_points = [PaperPoint("accuracy", "dwr", 50.0, 98.0)]
+    drawn = table_plots.draw_table(
+        lines, ["init", "dwr"], paper_points, lambda a, r: a
     )
     [axes] = drawn["accuracy"][0].axes
     assert [len(c.get_offsets()) for c in axes.collections] == [2, 2]

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from tf_lottery.foundation.records import Picture, Record
-from tf_lottery.foundation.run_folder import Run
+from tf_lottery.foundation.records import Record, Snapshot
+from tf_lottery.foundation.run_folder import RunFolder
 from tf_lottery.report import run_page
 from tf_lottery.report.tables import beside_paper, summary
 
@@ -36,22 +36,31 @@ ROWS = [
 
 @pytest.fixture
 def folder(tmp_path):
-    run = Run(tmp_path / "supermask-0")
+    run = RunFolder(tmp_path / "supermask-0")
     run.append(ROWS)
-    picture = {
+    snapshot = {
         "histogram fc1/kernel": np.arange(40),
         "first layer": np.random.default_rng(0).random(784),
     }
     for arm in ARMS[:2]:
-        run.save_picture(Picture(0, arm, 0, picture))
+        run.save_snapshot(Snapshot(0, arm, 0, snapshot))
     run.write("config.gin", "SEEDS = 2 # <b>not markup</b>\n")
     run.write_json("env.json", {"command": "python -m tf_lottery.main"})
     plan = {
         "name": "supermask",
+        "kind": "supermask",
         "arms": ARMS,
+        "rounds": None,
         "seeds": 2,
         "data": "mnist_5k",
-        "recipe": {"steps": 2, "batch_size": 250, "mask_samples": 10},
+        "fingerprint": "f",
+        "experiment": {},
+        "recipe": {
+            "model": {},
+            "steps": 2,
+            "batch_size": 250,
+            "mask_samples": 10,
+        },
         "published": {
             "source": "A paper, table 1",
             "accuracy": {"init": 95.3},
@@ -103,7 +112,7 @@ def test_test_images_that_waited_for_an_early_stop_give_the_same_line():
 
     whole = [*rows(0, 2.0, 0.1), *rows(5, 0.5, 0.9), *rows(10, 0.6, 0.8)]
     whole += rows(15, 0.7, 0.7)
-    fewer = [r for r in whole if r.split != "test" or r.step != 10]
+    fewer = [r for r in whole if r.where != "test" or r.step != 10]
     [line] = summary.summarize(fewer)
     assert (line.steps, line.stop_step) == (15, 5)
     assert (line.test_accuracy_at_stop, line.test_accuracy) == (0.9, 0.7)
@@ -169,7 +178,7 @@ def test_the_same_run_gives_the_same_bytes(folder):
 
 
 def test_a_page_without_pictures_has_the_curves(folder):
-    for path in (folder / "pictures").iterdir():
+    for path in (folder / "snapshots").iterdir():
         path.unlink()
     text = run_page.build(folder).page.read_text()
     assert text.count("data:image/svg+xml;base64,") == 1

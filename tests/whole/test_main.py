@@ -17,7 +17,7 @@ from tf_lottery.foundation import records, run_folder
 from tf_lottery.masking.kernels import masked_layers
 from tf_lottery.report.claims.catalogue import EXPERIMENTS, GIN_FILES
 from tf_lottery.report.tables import summary
-from tf_lottery.report.verdicts import run_collection
+from tf_lottery.report.verdicts import read_runs, run_collection
 from tf_lottery.rules import pruning
 from tf_lottery.training import devices, steps
 from tf_lottery.workloads.images import image_sets, opened_images
@@ -103,10 +103,10 @@ def test_gin_files_run(command, tmp_path, leaf):
     left = {path.name for path in folder.iterdir()}
     assert left >= {
         *("config.gin", "env.json", "plan.json", "metrics.csv"),
-        *("summary.csv", "report.html", "figures", "pictures", "DONE"),
+        *("summary.csv", "report.html", "figures", "snapshots", "DONE"),
     }
     # A report of many runs finds all that it needs.
-    [figure], notes = run_collection.merge([run_collection.read(folder)])
+    [figure], notes = run_collection.merge([read_runs.read(folder)])
     assert not notes
     found = {path: key for key, path in GIN_FILES.items()}
     network, experiment = found[str(leaf.relative_to(ROOT))]
@@ -535,5 +535,5 @@ def test_help_does_not_load_tensorflow():
 
 def test_records_have_the_columns_that_the_design_names():
     assert records.Record._fields == (
-        *("seed", "arm", "round", "step", "split", "metric", "value"),
+        *("seed", "arm", "round", "step", "where", "metric", "value"),
     )

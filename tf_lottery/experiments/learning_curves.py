@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from tf_lottery.experiments.plan import Engine
 from tf_lottery.foundation import checks
 from tf_lottery.foundation.checks import InvalidValue
-from tf_lottery.foundation.records import Picture, Record
+from tf_lottery.foundation.records import Record, Snapshot
 from tf_lottery.training.recipes import Recipe
 from tf_lottery.training.request import Training
 
@@ -81,7 +81,7 @@ class LearningCurves:
 
     def chain(
         self, arm: str, seed: int, engine: Engine
-    ) -> Iterator[Record | Picture]:
+    ) -> Iterator[Record | Snapshot]:
         """Trains once; what is measured is written down by the engine."""
         recipe = self.recipe_of(arm)
         engine.train(Training(recipe, engine.new_ticket(recipe, seed), seed))

@@ -40,7 +40,7 @@ from tf_lottery.experiments.plan import Engine
 from tf_lottery.experiments.rounds import rehearse, run_chain
 from tf_lottery.foundation import checks
 from tf_lottery.foundation.checks import InvalidValue
-from tf_lottery.foundation.records import Picture, Record
+from tf_lottery.foundation.records import Record, Snapshot
 from tf_lottery.rules import pruning
 from tf_lottery.training.recipes import Recipe
 
@@ -161,7 +161,7 @@ class Lottery:
 
     def chain(
         self, arm: str, seed: int, engine: Engine
-    ) -> Iterator[Record | Picture]:
+    ) -> Iterator[Record | Snapshot]:
         """Yields what is known of the masks, round by round.
 
         That is the fractions of weights that remain and that kept their sign,

@@ -8,7 +8,7 @@ from typing import Protocol
 from tf_lottery.experiments.published import Published
 from tf_lottery.foundation import checks
 from tf_lottery.foundation.checks import InvalidValue
-from tf_lottery.foundation.records import Picture, Record
+from tf_lottery.foundation.records import Record, Snapshot
 from tf_lottery.rules.tickets import Arrays, Ticket
 from tf_lottery.training.history import Result
 from tf_lottery.training.recipes import Recipe
@@ -78,7 +78,7 @@ class Experiment(Protocol):
 
     def chain(
         self, arm: str, seed: int, engine: Engine
-    ) -> Iterator[Record | Picture]:
+    ) -> Iterator[Record | Snapshot]:
         """Yields what one arm gives for one seed.
 
         Chains are independent of each other; the trainings within one may

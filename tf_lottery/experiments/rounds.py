@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from tf_lottery.experiments.chains import Chain, generator_of
 from tf_lottery.foundation import seeds
-from tf_lottery.foundation.records import Picture, Record
+from tf_lottery.foundation.records import Record, Snapshot
 from tf_lottery.rules import pruning, weight_plane
 from tf_lottery.rules.tickets import (
     Arrays,
@@ -26,7 +26,7 @@ from tf_lottery.rules.tickets import (
 from tf_lottery.training.peers.tfmot_schedule import PeerPruning, TfmotGradual
 from tf_lottery.training.request import Training
 
-Yielded = Iterator[Record | Picture]
+Yielded = Iterator[Record | Snapshot]
 
 
 def run_chain(chain: Chain) -> Yielded:
@@ -95,7 +95,7 @@ def by_peer(chain: Chain, schedule: TfmotGradual) -> Yielded:
         masks = {p: trained[f"{p}_mask/value"] for p in chain.start.weights}
         yield from _signs(chain, chain.start, trained, masks, round)
         # No densities: what was pruned on the way has no final weight.
-        yield Picture(
+        yield Snapshot(
             chain.seed,
             chain.arm,
             round,
@@ -152,7 +152,7 @@ def _masks(
         arrays[f"density {name}"] = weight_plane.density(
             ticket.weights, trained, chosen, scale
         )
-    yield Picture(chain.seed, chain.arm, round, arrays)
+    yield Snapshot(chain.seed, chain.arm, round, arrays)
 
 
 def _remaining(chain: Chain, ticket: Ticket, round: int) -> Iterator[Record]:

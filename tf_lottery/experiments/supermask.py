@@ -20,7 +20,7 @@ import numpy as np
 from tf_lottery.experiments.plan import Engine
 from tf_lottery.foundation import checks
 from tf_lottery.foundation.checks import InvalidValue
-from tf_lottery.foundation.records import Picture, Record
+from tf_lottery.foundation.records import Record, Snapshot
 from tf_lottery.masking.masks import BernoulliMask
 from tf_lottery.rules import actions
 from tf_lottery.training.recipes import Recipe
@@ -75,7 +75,7 @@ class Supermask:
 
     def chain(
         self, arm: str, seed: int, engine: Engine
-    ) -> Iterator[Record | Picture]:
+    ) -> Iterator[Record | Snapshot]:
         """Yields what the mask of one training looks like in the end."""
         action, rescale = ARMS[arm]
         options: dict[str, Any] = {"rescale": rescale}
@@ -93,7 +93,7 @@ class Supermask:
             yield _remaining(seed, arm, recipe.steps, path, p)
         everything = np.concatenate([p.ravel() for p in probabilities.values()])
         yield _remaining(seed, arm, recipe.steps, "all", everything)
-        yield Picture(seed, arm, 0, _picture(probabilities))
+        yield Snapshot(seed, arm, 0, _picture(probabilities))
 
 
 def _remaining(

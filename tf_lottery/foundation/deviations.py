@@ -1,4 +1,4 @@
-"""Protocols: how a run differs from what a paper did, in words.
+"""Deviations: how a run differs from what a paper did, in words.
 
 >>> deviations({"steps": 50000, "data": "mnist"}, {"steps": 15000})
 ['data None instead of mnist', 'steps 15,000 instead of 50,000']
@@ -9,27 +9,25 @@ from typing import Any
 
 
 def deviations(
-    protocol: Mapping[str, Any], actual: Mapping[str, Any], prefix: str = ""
+    expected: Mapping[str, Any], actual: Mapping[str, Any], prefix: str = ""
 ) -> list[str]:
-    """Returns how a run differs from a protocol.
+    """Returns how a run differs from what a paper did, a text a field.
 
     Args:
-        protocol: Fields as the paper had them, in canonical form
+        expected: The fields as the paper had them, in canonical form
             (`identity.canonical`); of a mapping, the keys that matter.
         actual: The run's fields by the same names.
-        prefix: Of what is said.
+        prefix: What each text begins with.
     """
     found = []
     # In one order: gin sorts the keys when it writes a configuration out.
-    for name, expected in sorted(protocol.items()):
+    for name, wanted in sorted(expected.items()):
         received = actual.get(name)
         label = f"{prefix}{name.replace('_', ' ')}"
-        if isinstance(expected, Mapping) and isinstance(received, Mapping):
-            found += deviations(expected, received, f"{label}: ")
-        elif received != expected:
-            found.append(
-                f"{label} {_say(received)} instead of {_say(expected)}"
-            )
+        if isinstance(wanted, Mapping) and isinstance(received, Mapping):
+            found += deviations(wanted, received, f"{label}: ")
+        elif received != wanted:
+            found.append(f"{label} {_say(received)} instead of {_say(wanted)}")
     return found
 
 

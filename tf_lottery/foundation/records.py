@@ -14,12 +14,13 @@ class Record(NamedTuple):
         arm: The line of the figure or table.
         round: 0 is the first training.
         step: Training steps done when it was measured.
-        split: "train", "validation" or "test"; for "remaining" and "sign
-            agreement" the path of a kernel, or "all".
-        metric: "loss" (nats), "accuracy" (fraction), "remaining" (fraction
-            of the prunable weights kept), "sign agreement" (fraction of the
-            kept weights that ended with the sign they had started with),
-            "seconds" (that a training took).
+        where: What it was measured on: the examples of "train", "validation"
+            or "test"; or a kernel, by its path, or "all" kernels together.
+        metric: On examples "loss" (nats), "accuracy" (fraction), whatever
+            else a task measures, and on "train" the "seconds" that a training
+            took. On kernels "remaining" (fraction of the prunable weights
+            kept) and "sign agreement" (fraction of the kept weights that
+            ended with the sign they had started with).
         value: The number.
     """
 
@@ -27,19 +28,19 @@ class Record(NamedTuple):
     arm: str
     round: int
     step: int
-    split: str
+    where: str
     metric: str
     value: float
 
 
-class Picture(NamedTuple):
+class Snapshot(NamedTuple):
     """Arrays that a figure needs, of one arm, seed and round.
 
     Args:
         seed: The replicate.
         arm: The line of the figure or table.
         round: 0 is the first training.
-        arrays: By name.
+        arrays: Masks, histograms and the like, by name.
     """
 
     seed: int

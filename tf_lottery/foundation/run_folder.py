@@ -1,11 +1,11 @@
-"""Runs: the folder that a command leaves behind.
+"""Run folders: what a command leaves behind.
 
     runs/<name>-<hash>/
         config.gin     reproduces the run: --gin_file=<this file>
         plan.json      the same, spelled out, for reports
         env.json       versions, devices, command
         metrics.csv    every measured number; append-only
-        pictures/      arrays for figures, one file an arm, seed and round
+        snapshots/     arrays for figures, one file an arm, seed and round
         summary.csv    one line an arm, seed and round
         report.html, figures/
         profile/       a trace of some steps, if --profile asked for it
@@ -15,6 +15,9 @@ Rows of `metrics.csv` are known by all their columns but the value, and those
 that differ in the step only are a series, written in order. A row that is there
 already is not written again, so a run that is resumed, or that several
 processes work on, has each row once.
+
+Folders of earlier versions are read, too: they call the column `where` of
+`metrics.csv` `split`, and the folder `snapshots` `pictures`.
 """
 
 import csv
@@ -33,16 +36,21 @@ import filelock
 import numpy as np
 
 from tf_lottery.foundation.files import StorageError, storing, write_atomically
-from tf_lottery.foundation.records import Picture, Record
+from tf_lottery.foundation.records import Record, Snapshot
 
 METRICS_HEADER = ",".join(Record._fields)
+HEADERS = (METRICS_HEADER, METRICS_HEADER.replace("where", "split"))
+"""That of `metrics.csv`, and that of earlier versions."""
+
+SNAPSHOTS = ("snapshots", "pictures")
+"""The folder of arrays, and that of earlier versions."""
 
 
-class Run:
+class RunFolder:
     """A run's folder, made if it is not there.
 
     Args:
-        folder: Its path.
+        folder: The path of the folder.
 
     Raises:
         StorageError: It cannot be made or written to.
@@ -54,7 +62,7 @@ class Run:
         self._last: dict[tuple, tuple[int, float]] = {}
         self._read_to = 0
         with storing(self.folder):
-            (self.folder / "pictures").mkdir(parents=True, exist_ok=True)
+            (self.folder / SNAPSHOTS[0]).mkdir(parents=True, exist_ok=True)
         self._lock = filelock.FileLock(self.folder / ".lock")
 
     @property
@@ -114,14 +122,14 @@ class Run:
     def _note(self, records: Iterable[Record]) -> None:
         self._last.update((_series(r), (r.step, r.value)) for r in records)
 
-    def save_picture(self, picture: Picture) -> None:
+    def save_snapshot(self, snapshot: Snapshot) -> None:
         """Writes the arrays of one arm, seed and round."""
         buffer = io.BytesIO()
-        arrays: dict[str, Any] = dict(picture.arrays)
+        arrays: dict[str, Any] = dict(snapshot.arrays)
         np.savez_compressed(buffer, **arrays)
-        arm = urllib.parse.quote(picture.arm, safe=" ")
-        name = f"{arm}, seed {picture.seed}, round {picture.round}.npz"
-        write_atomically(self.folder / "pictures" / name, buffer.getvalue())
+        arm = urllib.parse.quote(snapshot.arm, safe=" ")
+        name = f"{arm}, seed {snapshot.seed}, round {snapshot.round}.npz"
+        write_atomically(self.folder / SNAPSHOTS[0] / name, buffer.getvalue())
 
 
 def scan_records(folder: str | os.PathLike) -> Iterator[Record]:
@@ -134,32 +142,32 @@ def scan_records(folder: str | os.PathLike) -> Iterator[Record]:
 
 
 def read_records(folder: str | os.PathLike) -> list[Record]:
-    """Returns what `scan_records` yields."""
+    """Returns the whole lines of a run's `metrics.csv`, in order."""
     return list(scan_records(folder))
 
 
-def scan_pictures(folder: str | os.PathLike) -> Iterator[Picture]:
-    """Yields the pictures of a run, by round, arm and seed.
+def scan_snapshots(folder: str | os.PathLike) -> Iterator[Snapshot]:
+    """Yields the snapshots of a run, by round, arm and seed.
 
     The masks of a large network are many megabytes: this does not hold them
     all.
     """
-    found = []
-    for path in (pathlib.Path(folder) / "pictures").glob("*.npz"):
-        match = re.fullmatch(r"(.*), seed (\d+), round (\d+)", path.stem)
-        if match:
-            arm, seed, round_ = match.groups()
-            arm = urllib.parse.unquote(arm)
-            found.append((int(round_), arm, int(seed), path))
-    for round_, arm, seed, path in sorted(found):
+    found: dict[tuple[int, str, int], pathlib.Path] = {}
+    for name in reversed(SNAPSHOTS):
+        for path in (pathlib.Path(folder) / name).glob("*.npz"):
+            match = re.fullmatch(r"(.*), seed (\d+), round (\d+)", path.stem)
+            if match:
+                arm, seed, round_ = match.groups()
+                found[int(round_), urllib.parse.unquote(arm), int(seed)] = path
+    for (number, name, replicate), path in sorted(found.items()):
         with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-        yield Picture(seed, arm, round_, arrays)
+            arrays = {key: file[key] for key in file.files}
+        yield Snapshot(replicate, name, number, arrays)
 
 
-def read_pictures(folder: str | os.PathLike) -> list[Picture]:
-    """Returns what `scan_pictures` yields."""
-    return list(scan_pictures(folder))
+def read_snapshots(folder: str | os.PathLike) -> list[Snapshot]:
+    """Returns the snapshots of a run, by round, arm and seed."""
+    return list(scan_snapshots(folder))
 
 
 def _series(record: Record) -> tuple:
@@ -173,16 +181,17 @@ def _lines(records: Iterable[Record]) -> str:
 
 
 def _parse(lines: Iterable[str]) -> Iterator[Record]:
-    for row in csv.reader(lines):
-        if row == METRICS_HEADER.split(","):
+    headers = [header.split(",") for header in HEADERS]
+    for cells in csv.reader(lines):
+        if cells in headers:
             continue
-        seed, arm, round_, step, split, metric, value = row
+        seed, arm, round_, step, where, metric, value = cells
         yield Record(
             int(seed),
             sys.intern(arm),
             int(round_),
             int(step),
-            sys.intern(split),
+            sys.intern(where),
             sys.intern(metric),
             float(value),
         )

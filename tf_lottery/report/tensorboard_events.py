@@ -14,7 +14,7 @@ from tf_lottery.foundation.files import storing
 from tf_lottery.foundation.records import Record
 from tf_lottery.foundation.run_folder import scan_records
 from tf_lottery.report.tables.csv_tables import DamagedFile
-from tf_lottery.report.verdicts import run_collection
+from tf_lottery.report.verdicts import read_runs
 
 
 def write(paths: Sequence[pathlib.Path], out: pathlib.Path) -> pathlib.Path:
@@ -42,7 +42,7 @@ def write(paths: Sequence[pathlib.Path], out: pathlib.Path) -> pathlib.Path:
     logs = out / "tensorboard"
     with storing(logs):
         shutil.rmtree(logs, ignore_errors=True)
-    for run in run_collection.read_all(paths)[0]:
+    for run in read_runs.read_all(paths)[0]:
         metrics = run.folder / "metrics.csv"
         if not metrics.exists():
             continue
@@ -64,6 +64,6 @@ def write(paths: Sequence[pathlib.Path], out: pathlib.Path) -> pathlib.Path:
             name = f"{quoted}, seed {seed}, round {round_}"
             with storing(folder), SummaryWriter(str(folder / name)) as writer:
                 for r in records:
-                    tag = f"{r.metric}/{r.split}"
+                    tag = f"{r.metric}/{r.where}"
                     writer.add_scalar(tag, r.value, r.step, walltime=when)
     return logs

@@ -7,7 +7,7 @@ from conftest import ROOT
 
 from tf_lottery.report.claims.catalogue import EXPERIMENTS, GIN_FILES
 from tf_lottery.report.claims.claim import SOURCES, Side
-from tf_lottery.report.reproduction_page import CLAIMS
+from tf_lottery.report.claims.papers import CLAIMS
 from tf_lottery.report.verdicts.side_values import METRICS
 
 SIDES = {

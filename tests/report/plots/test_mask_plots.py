@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from reporting import line
 
-from tf_lottery.report.plots import mask_plots
+from tf_lottery.report.plots import density_plots, mask_plots
 from tf_lottery.report.tables.density import Bin
 from tf_lottery.report.tables.layers_table import Layer
 from tf_lottery.report.tables.overlap import Overlap
@@ -100,7 +100,7 @@ def test_densities_are_one_picture_with_final_weights_upwards():
     [axes] = figure.axes
     shown = axes.images[0].get_array()
     rows, columns = np.nonzero(~shown.mask)
-    gap, step = mask_plots.GAP, 30 + mask_plots.GAP
+    gap, step = density_plots.GAP, 30 + density_plots.GAP
     assert list(zip(rows, columns, strict=True)) == [
         (gap, 0),
         (gap, step + 29),

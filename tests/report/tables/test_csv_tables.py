@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reporting import alike, line, write, write_metrics
 
-from tf_lottery.foundation.records import Picture, Record
-from tf_lottery.foundation.run_folder import Run
+from tf_lottery.foundation.records import Record, Snapshot
+from tf_lottery.foundation.run_folder import RunFolder
 from tf_lottery.report.tables import (
     csv_tables,
     density,
@@ -25,13 +25,13 @@ def mask(*kept, size=8):
     return values
 
 
-def picture(arm, seed, round=3, **masks):
+def snapshot(arm, seed, round=3, **masks):
     arrays = {f"mask {path}": m for path, m in masks.items()}
     counts = np.zeros((weight_plane.BINS, weight_plane.BINS), int)
     counts[1, 2] = sum(int(m.sum()) for m in masks.values())
     arrays["density kept"] = counts
     arrays["density pruned"] = 2 * counts
-    return Picture(seed, arm, round, arrays)
+    return Snapshot(seed, arm, round, arrays)
 
 
 def test_the_overlap_by_hand():
@@ -60,16 +60,16 @@ def test_independent_masks_overlap_as_by_chance(a, b, seed):
 
 
 def test_arms_are_compared_within_a_seed_and_seeds_within_an_arm():
-    pictures = [
-        picture("one", 0, k=mask(0, 1)),
-        picture("one", 1, k=mask(2, 3)),
-        picture("two", 0, k=mask(0, 2)),
-        picture("two", 1, k=mask(2, 3)),
-        picture("same as one", 0, k=mask(0, 1)),
-        picture("same as one", 1, k=mask(2, 3)),
+    snapshots = [
+        snapshot("one", 0, k=mask(0, 1)),
+        snapshot("one", 1, k=mask(2, 3)),
+        snapshot("two", 0, k=mask(0, 2)),
+        snapshot("two", 1, k=mask(2, 3)),
+        snapshot("same as one", 0, k=mask(0, 1)),
+        snapshot("same as one", 1, k=mask(2, 3)),
     ]
     arms = ("one", "two", "same as one", "not run")
-    found = list(overlap.of_round(pictures, arms))
+    found = list(overlap.of_round(snapshots, arms))
     [of_arms] = [o for o in found if o.between == "arms"]
     assert of_arms[:6] == ("arms", "one", "two", 3, "all", 2)
     assert of_arms.jaccard == pytest.approx((1 / 3 + 1) / 2, abs=1e-6)
@@ -86,8 +86,8 @@ def test_arms_are_compared_within_a_seed_and_seeds_within_an_arm():
 
 def test_pictures_without_masks_have_no_overlap():
     arrays = {"histogram k": np.ones(3)}
-    assert not list(overlap.of_round([Picture(0, "a", 0, arrays)], ("a",)))
-    assert not list(density.bins([Picture(0, "a", 0, arrays)]))
+    assert not list(overlap.of_round([Snapshot(0, "a", 0, arrays)], ("a",)))
+    assert not list(density.bins([Snapshot(0, "a", 0, arrays)]))
 
 
 def test_layers_have_a_row_each():
@@ -114,11 +114,11 @@ def folder(tmp_path):
     ]
     folder = write(tmp_path / "run", lines)
     write_metrics(folder, lines)
-    run = Run(folder)
+    run = RunFolder(folder)
     for number in (3, 7):
         for seed in (0, 1):
-            run.save_picture(picture("two", seed, number, k=mask(seed, 5)))
-            run.save_picture(picture("one", seed, number, k=mask(seed, 6)))
+            run.save_snapshot(snapshot("two", seed, number, k=mask(seed, 5)))
+            run.save_snapshot(snapshot("one", seed, number, k=mask(seed, 6)))
     return folder
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from tf_lottery.foundation.records import Record
-from tf_lottery.foundation.run_folder import Run
+from tf_lottery.foundation.run_folder import RunFolder
 from tf_lottery.report import run_page
-from tf_lottery.report.plots import curves
+from tf_lottery.report.plots import round_plots
 from tf_lottery.report.tables import rounds, summary
 
 ARMS = ("ticket", "reinit #1", "reinit #2", "reinit #3")
@@ -76,9 +76,9 @@ def test_tables_have_accuracies_and_early_stops(lines):
 
 def test_of_many_rounds_a_table_has_some_with_both_ends():
     series = {
-        "a": [rounds.Point(100 * 0.8**k, (float(k),)) for k in range(25)],
-        "b": [rounds.Point(100.0, (7.0,))],
-        "no rate": [rounds.Point(60.0, (5.0,))] * 25,
+        "a": [rounds.RoundPoint(100 * 0.8**k, (float(k),)) for k in range(25)],
+        "b": [rounds.RoundPoint(100.0, (7.0,))],
+        "no rate": [rounds.RoundPoint(60.0, (5.0,))] * 25,
         "c": [],
     }
     _, header, rows = rounds.table("", series, 0)
@@ -96,12 +96,11 @@ def test_an_experiment_without_training_says_so():
         *training(0, "a", 3, 0.86, 0, steps=0),
     ]
     lines = lines_of(records)
-    assert rounds.untrained(lines)
-    [(title, header, rows)] = rounds.tables(lines, ("a",))
+    [(title, header, rows)] = rounds.untrained_tables(lines, ("a",))
     assert "without training" in title
     assert header == ("arm", "runs", "80 %", "51.2 %", "best")
     assert rows == [("a", "1", "41.00", "86.00", "86.00")]
-    [(name, (figure, _))] = curves.draw(lines, ("a",)).items()
+    [(name, (figure, _))] = round_plots.draw_untrained(lines, ("a",)).items()
     assert name == "accuracy"
     untrained, dense = figure.axes[0].lines
     assert untrained.get_ydata().tolist() == [41, 86]
@@ -109,7 +108,7 @@ def test_an_experiment_without_training_says_so():
 
 
 def test_figures_run_from_all_weights_to_few_with_the_dense_network(lines):
-    drawn = curves.draw(lines, ARMS)
+    drawn = round_plots.draw(lines, ARMS)
     assert list(drawn) == [
         *("accuracy_at_stop", "stop_step", "accuracy_at_end"),
         "train_accuracy",
@@ -139,7 +138,7 @@ def test_what_is_far_below_leaves_the_figure():
         *training(0, "bad", 0, 0.98, 10),
         *training(0, "bad", 1, 0.2, 10),
     ]
-    drawn = curves.draw(lines_of(records), ("good", "bad"))
+    drawn = round_plots.draw(lines_of(records), ("good", "bad"))
     low, high = drawn["accuracy_at_stop"][0].axes[0].get_ylim()
     assert low == pytest.approx(88)
     assert high > 98
@@ -153,7 +152,7 @@ def test_variants_are_dashed_and_many_have_a_panel_of_their_own():
             for round in REMAINING
             for record in training(0, name, round, 0.9, 10)
         ]
-        return curves.draw(lines_of(records), names)["stop_step"][0]
+        return round_plots.draw(lines_of(records), names)["stop_step"][0]
 
     [axes] = draw(["constant", "constant, same sign", "rewind"]).axes
     plain, signed, other, _ = axes.lines
@@ -176,7 +175,7 @@ def test_variants_are_dashed_and_many_have_a_panel_of_their_own():
 
 
 def test_the_page_of_an_experiment_in_rounds(tmp_path):
-    run = Run(tmp_path / "tickets-0")
+    run = RunFolder(tmp_path / "tickets-0")
     for arm in ARMS:
         for round in REMAINING:
             run.append(training(0, arm, round, 0.98, 10))
@@ -184,11 +183,19 @@ def test_the_page_of_an_experiment_in_rounds(tmp_path):
     run.write_json("env.json", {"command": "python -m tf_lottery.main"})
     plan = {
         "name": "tickets",
+        "kind": "rounds",
         "arms": ARMS,
         "rounds": [1, 3],
         "seeds": 1,
         "data": "mnist",
-        "recipe": {"steps": 40, "batch_size": 60, "eval_every": 10},
+        "fingerprint": "f",
+        "experiment": {},
+        "recipe": {
+            "model": {},
+            "steps": 40,
+            "batch_size": 60,
+            "eval_every": 10,
+        },
         "published": None,
         "deviations": [],
     }

@@ -8,7 +8,6 @@ import pytest
 from reporting import figure, line
 from scipy import stats
 
-from tf_lottery.report import reproduction_page
 from tf_lottery.report.claims.catalogue import EXPERIMENTS
 from tf_lottery.report.claims.claim import (
     BEST,
@@ -20,9 +19,10 @@ from tf_lottery.report.claims.claim import (
     at,
     between,
 )
+from tf_lottery.report.claims.papers import CLAIMS as ALL_CLAIMS
 from tf_lottery.report.verdicts import intervals, judge
 
-CLAIMS = {c.key: c for c in reproduction_page.CLAIMS if c.comparisons}
+CLAIMS = {c.key: c for c in ALL_CLAIMS if c.comparisons}
 BASE = {
     "accuracy": 50.0,
     "accuracy at the end": 50.0,
@@ -206,8 +206,8 @@ def test_seeds_are_paired():
     assert (finding.seeds, finding.iterations) == (4, 50_000)
     assert finding.minutes == 1
     # The paper's 1.5 points, put on our dense network.
-    assert finding.mark.value == pytest.approx(75 + 1.5)
-    assert finding.mark.remaining == pytest.approx(50)
+    assert finding.paper_point.value == pytest.approx(75 + 1.5)
+    assert finding.paper_point.remaining == pytest.approx(50)
 
 
 def test_a_seed_without_its_other_side_does_not_count():
@@ -412,7 +412,7 @@ def test_marks_are_where_the_paper_has_points():
 
     def mark(left, right, **fields):
         comparison = Comparison(left, right, paper=5.0, **fields)
-        return judged(comparison, lines).findings[0].mark
+        return judged(comparison, lines).findings[0].paper_point
 
     assert mark(TICKET, DENSE_SIDE)[1:] == ("ticket", 50.0, 85.0)
     assert mark(DENSE_SIDE, TICKET)[1:] == ("ticket", 50.0, 75.0)

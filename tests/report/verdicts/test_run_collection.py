@@ -6,7 +6,7 @@ import pytest
 from reporting import line, write, write_metrics
 
 from tf_lottery.report.tables.csv_tables import DamagedFile
-from tf_lottery.report.verdicts import run_collection
+from tf_lottery.report.verdicts import read_runs, run_collection
 
 
 def lines(seeds=(0,), arms=("a",), rounds=(0, 3, 7), accuracy=0.9):
@@ -19,7 +19,7 @@ def lines(seeds=(0,), arms=("a",), rounds=(0, 3, 7), accuracy=0.9):
 
 
 def merge(*folders):
-    runs, left_out = run_collection.read_all(folders)
+    runs, left_out = read_runs.read_all(folders)
     assert not left_out
     return run_collection.merge(runs)
 
@@ -103,7 +103,7 @@ def test_a_run_under_way_is_read_from_its_metrics(tmp_path):
     write_metrics(folder, there[:2])
     with open(folder / "metrics.csv", "a") as file:
         file.write("0,a,7,0,validation,lo")  # being written
-    run = run_collection.read(folder)
+    run = read_runs.read(folder)
     assert not run.complete
     assert [x.round for x in run.lines] == [0, 3]
     assert run.lines[0].test_accuracy_at_stop == 0.9
@@ -117,7 +117,7 @@ def test_a_training_whose_mask_is_not_written_down_yet_is_not_shown(tmp_path):
     text = (folder / "metrics.csv").read_text()
     later = [x for x in text.splitlines(True) if "0,a,0,0,all" not in x]
     (folder / "metrics.csv").write_text("".join(later))
-    assert [x.round for x in run_collection.read(folder).lines] == [3, 7]
+    assert [x.round for x in read_runs.read(folder).lines] == [3, 7]
 
 
 def test_deviations_are_those_of_the_paper_of_the_network(tmp_path):
@@ -202,8 +202,8 @@ def test_damage_is_said_and_leaves_the_other_runs(tmp_path, what):
             changed = changed.encode()
         (folder / name).write_bytes(changed)
     with pytest.raises(DamagedFile, match=message):
-        run_collection.read(folder)
-    runs, [left_out] = run_collection.read_all([tmp_path])
+        read_runs.read(folder)
+    runs, [left_out] = read_runs.read_all([tmp_path])
     assert [run.folder.name for run in runs] == ["good"]
     assert "bad" in left_out
 
@@ -214,7 +214,7 @@ def test_damaged_metrics_of_a_run_under_way_are_said(tmp_path):
     text = (folder / "metrics.csv").read_text()
     (folder / "metrics.csv").write_text(text.replace("0,a,3,0,", "0,a,3,?,"))
     with pytest.raises(DamagedFile, match=r"records in .*metrics.csv"):
-        run_collection.read(folder)
+        read_runs.read(folder)
 
 
 def test_a_training_that_contradicts_itself_is_left_out(tmp_path):
@@ -234,10 +234,10 @@ def test_a_folder_named_twice_counts_once(tmp_path):
 def test_a_run_that_has_just_begun_has_no_lines(tmp_path):
     folder = write(tmp_path / "one", [], arms=("a",), done=False)
     (folder / "summary.csv").unlink()
-    run = run_collection.read(folder)
+    run = read_runs.read(folder)
     assert not run.complete and not run.lines
     (folder / "metrics.csv").write_text("seed,arm")  # its first line
-    assert not run_collection.read(folder).lines
+    assert not read_runs.read(folder).lines
 
 
 FIELDS = {
@@ -264,10 +264,10 @@ def test_a_plan_is_checked_field_by_field(tmp_path, name, value):
         there[name] = value
     (folder / "plan.json").write_text(json.dumps(there))
     with pytest.raises(DamagedFile, match=r"expected .* in .*plan\.json"):
-        run_collection.read(folder)
+        read_runs.read(folder)
 
 
 def test_what_does_not_exist_is_said(tmp_path):
-    runs, [left_out] = run_collection.read_all([tmp_path / "nowhere"])
+    runs, [left_out] = read_runs.read_all([tmp_path / "nowhere"])
     assert not runs
     assert "nowhere" in left_out

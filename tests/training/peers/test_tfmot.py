@@ -28,7 +28,7 @@ from tf_lottery.foundation.store import Store
 from tf_lottery.masking.layers import MaskedConv2D, MaskedDense
 from tf_lottery.masking.masks import fixed_mask
 from tf_lottery.report.tables import summary
-from tf_lottery.report.verdicts import run_collection
+from tf_lottery.report.verdicts import read_runs, run_collection
 from tf_lottery.rules import pruning
 from tf_lottery.training.history import Diverged
 from tf_lottery.training.peers import tfmot, tfmot_job, tfmot_schedule
@@ -219,7 +219,7 @@ def test_a_figure_has_tickets_and_peer(command, tmp_path, monkeypatch):
     assert len(rehearsed) == 1
     assert re.search(r"gradual pruning \(tfmot\) +1 ", out)
     [folder] = (tmp_path / "runs").iterdir()
-    [figure], notes = run_collection.merge([run_collection.read(folder)])
+    [figure], notes = run_collection.merge([read_runs.read(folder)])
     assert (figure.kind, figure.arms, notes) == (
         "rounds",
         ["winning ticket", ARM],

@@ -14,8 +14,8 @@ from tf_lottery.experiments.plan import Plan
 from tf_lottery.experiments.running.counting import Counting, EngineOfTrainer
 from tf_lottery.foundation import identity
 from tf_lottery.foundation.deviations import deviations
-from tf_lottery.foundation.records import Picture, Record
-from tf_lottery.foundation.run_folder import Run
+from tf_lottery.foundation.records import Record, Snapshot
+from tf_lottery.foundation.run_folder import RunFolder
 from tf_lottery.training.history import (
     Diverged,
     Measurement,
@@ -32,7 +32,7 @@ def start(
     config: str,
     environment: Mapping[str, Any],
     workdir: pathlib.Path,
-) -> Run:
+) -> RunFolder:
     """Returns the plan's folder, with all that is known before it runs.
 
     Args:
@@ -53,7 +53,7 @@ def start(
     experiment.rehearse(Counting(trainer))
     fingerprint = trainer.source(recipe.task).fingerprint
     key = identity.digest([FORMAT, plan, fingerprint])
-    run = Run(workdir / "runs" / f"{plan.name}-{key[:8]}")
+    run = RunFolder(workdir / "runs" / f"{plan.name}-{key[:8]}")
     run.write("config.gin", config)
     if not run.complete:
         run.write_json("env.json", environment)
@@ -94,7 +94,7 @@ class Watcher(Protocol):
 def execute(
     plan: Plan,
     trainer: Trainer,
-    run: Run,
+    run: RunFolder,
     chains: Iterable[tuple[str, int]],
     watch: Callable[[str, int], Watcher],
 ) -> None:
@@ -116,8 +116,8 @@ def execute(
         engine = _Writing(trainer, run, arm, watch(arm, seed))
         try:
             for item in plan.experiment.chain(arm, seed, engine):
-                if isinstance(item, Picture):
-                    run.save_picture(item)
+                if isinstance(item, Snapshot):
+                    run.save_snapshot(item)
                 else:
                     run.append([item])
         except Diverged as error:
@@ -130,7 +130,7 @@ def execute(
 class _Writing(EngineOfTrainer):
     """The engine of a chain: a trainer whose numbers are written down."""
 
-    run: Run
+    run: RunFolder
     arm: str
     watcher: Watcher
     trained: bool = False

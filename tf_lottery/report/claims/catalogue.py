@@ -29,7 +29,7 @@ GIN_FILES = {
         for n in (2, 4, 6)
     },
 }
-"""By network and experiment."""
+"""The gin file of each network and experiment."""
 
 
 TITLES = {
@@ -59,11 +59,11 @@ ITERATIONS = {
     "Conv-4": (25_000, 3e-4),
     "Conv-6": (30_000, 3e-4),
 }
-"""And the learning rate."""
+"""How long each network is trained, and with which learning rate."""
 
 
 RATES = {"Conv-2": 0.1, "Conv-4": 0.1, "Conv-6": 0.15}
-"""Of convolutions; of the others they are alike."""
+"""The pruning rates of convolutions; all networks share the others."""
 
 
 def network_of(plan: dict[str, Any]) -> str:

@@ -39,9 +39,10 @@ class Place(NamedTuple):
     Args:
         low: The lower end.
         high: The upper end.
-        best: See above.
-        round: Which round of the papers' ladder it is, if it is one.
-        percent: What it has, if it is one.
+        best: Whether only the round counts that is best in the other seeds.
+        round: The number of the round of the papers' ladder, if the place is
+            one.
+        percent: The per cent of weights that this round has.
     """
 
     low: float
@@ -64,7 +65,7 @@ def between(low: float, high: float) -> Place:
 DENSE = Place(100, 100, round=0, percent=100)
 BEST = Place(0, 99, best=True)
 END = Place(0, 100)
-"""For experiments without rounds."""
+"""The place of experiments without rounds."""
 
 
 class Side(NamedTuple):
@@ -75,8 +76,8 @@ class Side(NamedTuple):
             count, whatever their name.
         arm: A line of the figure: without the "#1" of repetitions, whose mean
             counts for a seed.
-        place: Where.
-        network: Another one than the claim's.
+        place: Where on the x axis.
+        network: The network, if it is not the claim's.
     """
 
     experiment: str
@@ -90,8 +91,8 @@ class Comparison:
     """What is expected of two numbers.
 
     Args:
-        left: A side.
-        right: The other one, or a number.
+        left: One side.
+        right: The other side, or a number.
         metric: "accuracy" (per cent: at early stop; of learned masks at
             the end; of untrained networks as they are), "accuracy at the
             end", "training accuracy", "stop" (iteration of early stop), "kept"

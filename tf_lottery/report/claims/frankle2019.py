@@ -1,11 +1,10 @@
-"""What Frankle & Carbin 2019, "The Lottery Ticket Hypothesis", say.
+"""What Frankle & Carbin 2019, "The Lottery Ticket Hypothesis", say of LeNet.
 
-Sections 2 and 3 (LeNet and the small convolutional networks), the abstract, and
-the appendices that an experiment here can speak to.
+Section 2, the abstract, and the appendices that an experiment here can speak
+to. Section 3 is in `frankle2019_convolutions`.
 """
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from tf_lottery.report.claims.claim import (
     BEST,
@@ -22,11 +21,13 @@ from tf_lottery.report.claims.claim import (
 PAPER = "Frankle & Carbin 2019"
 
 
-def _ticket(place: Place) -> Side:
+def ticket(place: Place) -> Side:
+    """Returns the winning tickets at a place."""
     return Side("lottery_tickets", "winning ticket", place)
 
 
-def _reinit(place: Place) -> Side:
+def reinit(place: Place) -> Side:
+    """Returns the tickets' masks with new initial weights at a place."""
     return Side("lottery_tickets", "random reinit", place)
 
 
@@ -46,16 +47,16 @@ def _lenet(
 AT_21 = at(21.07, 7)
 FASTER: dict[str, Any] = {"metric": "stop", "expect": "<", "form": "ratio"}
 SLOWER: dict[str, Any] = {"metric": "stop", "expect": ">", "form": "ratio"}
-DENSE_TICKET = _ticket(DENSE)
+DENSE_TICKET = ticket(DENSE)
 
-LENET = (
+CLAIMS = (
     _lenet(
         "FC1",
         "With 21 % of the weights, tickets reach their lowest validation loss "
         "38 % earlier than the dense network.",
         "quoted",
         Comparison(
-            _ticket(AT_21), DENSE_TICKET, **FASTER, paper=0.62, size=(0, 0.85)
+            ticket(AT_21), DENSE_TICKET, **FASTER, paper=0.62, size=(0, 0.85)
         ),
     ),
     _lenet(
@@ -64,7 +65,7 @@ LENET = (
         "network.",
         "quoted",
         Comparison(
-            _ticket(at(13.52, 9)), DENSE_TICKET, paper=0.3, size=(0.15, 1)
+            ticket(at(13.52, 9)), DENSE_TICKET, paper=0.3, size=(0.15, 1)
         ),
     ),
     _lenet(
@@ -72,8 +73,8 @@ LENET = (
         "With 21 %, new initial weights need 2.51 times as long as tickets.",
         "quoted",
         Comparison(
-            _reinit(AT_21),
-            _ticket(AT_21),
+            reinit(AT_21),
+            ticket(AT_21),
             **SLOWER,
             paper=2.51,
             size=(1.5, INFINITE),
@@ -85,7 +86,7 @@ LENET = (
         "new initial weights.",
         "quoted",
         Comparison(
-            _ticket(AT_21), _reinit(AT_21), paper=0.5, size=(0.2, INFINITE)
+            ticket(AT_21), reinit(AT_21), paper=0.5, size=(0.2, INFINITE)
         ),
     ),
     _lenet(
@@ -93,7 +94,7 @@ LENET = (
         "With 3.6 %, tickets are as good as the dense network again.",
         "quoted",
         Comparison(
-            _ticket(at(3.58, 15)),
+            ticket(at(3.58, 15)),
             DENSE_TICKET,
             expect="=",
             paper=0.0,
@@ -105,34 +106,34 @@ LENET = (
         "With 51.3 %, tickets learn faster and score higher than the dense "
         "network, but learn slower than with 21 %.",
         "quoted",
-        Comparison(_ticket(at(51.28, 3)), DENSE_TICKET, **FASTER),
-        Comparison(_ticket(at(51.28, 3)), DENSE_TICKET),
-        Comparison(_ticket(at(51.28, 3)), _ticket(AT_21), **SLOWER),
+        Comparison(ticket(at(51.28, 3)), DENSE_TICKET, **FASTER),
+        Comparison(ticket(at(51.28, 3)), DENSE_TICKET),
+        Comparison(ticket(at(51.28, 3)), ticket(AT_21), **SLOWER),
     ),
     _lenet(
         "FC7",
         "Below 21 %, learning slows again.",
         "quoted",
-        Comparison(_ticket(between(0.4, 18)), _ticket(AT_21), **SLOWER),
+        Comparison(ticket(between(0.4, 18)), ticket(AT_21), **SLOWER),
     ),
     _lenet(
         "FC8",
         "With 2.9 %, tickets are worse than the dense network.",
         "recalled",
-        Comparison(_ticket(at(2.87, 16)), DENSE_TICKET, expect="<"),
+        Comparison(ticket(at(2.87, 16)), DENSE_TICKET, expect="<"),
     ),
     _lenet(
         "FC9",
         "New initial weights are worse than the dense network from 21 % on.",
         "recalled",
-        Comparison(_reinit(AT_21), _reinit(DENSE), expect="<"),
+        Comparison(reinit(AT_21), reinit(DENSE), expect="<"),
     ),
     _lenet(
         "FC10",
         "Training accuracy at the end is 100 % with 5 % or more.",
         "recalled",
         Comparison(
-            _ticket(between(5, 99)),
+            ticket(between(5, 99)),
             100.0,
             metric="training accuracy",
             expect="=",
@@ -147,7 +148,7 @@ LENET = (
         "the dense network.",
         "recalled",
         Comparison(
-            _ticket(BEST),
+            ticket(BEST),
             DENSE_TICKET,
             metric="accuracy at the end",
             paper=0.35,
@@ -159,8 +160,8 @@ LENET = (
         "After the last iteration new initial weights match the tickets' gain.",
         "recalled",
         Comparison(
-            _reinit(BEST),
-            _ticket(BEST),
+            reinit(BEST),
+            ticket(BEST),
             metric="accuracy at the end",
             expect="=",
             paper=0.0,
@@ -201,8 +202,8 @@ LENET = (
         "Tickets of more than 10 to 20 % of the size learn faster and score "
         "higher than the dense network.",
         "abstract",
-        Comparison(_ticket(between(20, 60)), DENSE_TICKET, **FASTER),
-        Comparison(_ticket(between(20, 60)), DENSE_TICKET),
+        Comparison(ticket(between(20, 60)), DENSE_TICKET, **FASTER),
+        Comparison(ticket(between(20, 60)), DENSE_TICKET),
         where="abstract",
     ),
     _lenet(
@@ -211,7 +212,7 @@ LENET = (
         "random mask.",
         "quoted",
         Comparison(
-            _reinit(between(0.4, 60)),
+            reinit(between(0.4, 60)),
             Side("lottery_tickets", "random masks", between(0.4, 60)),
         ),
         where="appendix E",
@@ -258,151 +259,5 @@ LENET = (
         "The weights of winning tickets move further than others.",
         "recalled",
         where="appendix F",
-    ),
-)
-
-
-class _Conv(NamedTuple):
-    """The numbers of section 3 for one network.
-
-    Args:
-        faster: How many times as fast the fastest tickets learn, and where.
-        better: By how many points the best are better, and where.
-        dense: Accuracy of the dense network.
-        dropout: Its gain by dropout, and that of pruning on top.
-    """
-
-    faster: tuple[float, Place]
-    better: tuple[float, Place]
-    dense: float
-    dropout: tuple[float, float]
-
-
-CONVS = {
-    "Conv-2": _Conv((3.5, at(8.81, 11)), (3.4, at(4.57, 14)), 69, (2.1, 2.3)),
-    "Conv-4": _Conv((3.5, at(9.18, 12)), (3.5, at(11.06, 11)), 75, (3.0, 4.6)),
-    "Conv-6": _Conv((2.5, at(15.29, 10)), (3.3, at(26.61, 7)), 78, (2.4, 4.7)),
-}
-
-
-def _conv(network: str, numbers: _Conv) -> Iterator[Claim]:
-    def claim(
-        letter: str,
-        statement: str,
-        source: str,
-        *comparisons: Comparison,
-        where: str = "section 3, figure 5",
-    ) -> Claim:
-        return Claim(
-            f"{network}-{letter}",
-            PAPER,
-            where,
-            statement,
-            network,
-            source,
-            comparisons,
-        )
-
-    times, place = numbers.faster
-    yield claim(
-        "a",
-        f"The fastest tickets, with {place.percent:.3g} % of the weights, "
-        f"learn {times} times as fast as the dense network.",
-        "recalled",
-        Comparison(
-            DENSE_TICKET,
-            _ticket(place),
-            **SLOWER,
-            paper=times,
-            size=(times / 2, INFINITE),
-        ),
-    )
-    points, place = numbers.better
-    yield claim(
-        "b",
-        f"The best tickets, with {place.percent:.3g} %, are {points} points "
-        "better than the dense network.",
-        "recalled",
-        Comparison(
-            _ticket(place), DENSE_TICKET, paper=points, size=(1, INFINITE)
-        ),
-    )
-    yield claim(
-        "c",
-        "Tickets with more than 2 % are better than the dense network.",
-        "quoted",
-        Comparison(_ticket(between(2, 99)), DENSE_TICKET),
-    )
-    yield claim(
-        "d",
-        "With 2 % or more, training accuracy comes close to 100 %: the gain is "
-        "one of generalisation.",
-        "quoted",
-        Comparison(
-            _ticket(between(2, 99)),
-            100.0,
-            metric="training accuracy",
-            expect="=",
-            paper=100.0,
-            size=(99.0, 100.0),
-        ),
-    )
-    yield claim(
-        "e",
-        "New initial weights learn slower than the dense network from the "
-        "first rounds on, and become worse than it.",
-        "recalled",
-        Comparison(_reinit(between(20, 99)), _reinit(DENSE), **SLOWER),
-        Comparison(_reinit(between(2, 18)), _reinit(DENSE), expect="<"),
-    )
-    yield claim(
-        "f",
-        f"The dense network has about {numbers.dense} %.",
-        "recalled",
-        Comparison(
-            DENSE_TICKET,
-            float(numbers.dense),
-            expect="=",
-            paper=float(numbers.dense),
-            size=(numbers.dense - 2, numbers.dense + 2),
-        ),
-    )
-    yield claim(
-        "g",
-        "A ticket's mask with new initial weights is no better than a random "
-        "mask.",
-        "quoted",
-        Comparison(
-            _reinit(between(2, 60)),
-            Side("lottery_tickets", "random masks", between(2, 60)),
-            expect="=",
-            size=(-1, 1),
-        ),
-        where="appendix E",
-    )
-    yield claim(
-        "i",
-        "Tickets of more than 10 to 20 % of the size learn faster and score "
-        "higher than the dense network.",
-        "abstract",
-        Comparison(_ticket(between(20, 60)), DENSE_TICKET, **FASTER),
-        Comparison(_ticket(between(20, 60)), DENSE_TICKET),
-        where="abstract",
-    )
-    plain, pruned = numbers.dropout
-    yield claim(
-        "h",
-        f"Dropout makes the dense network {plain} points better, and pruning "
-        f"on top of it up to {pruned} more.",
-        "recalled",
-    )
-
-
-CLAIMS = (
-    *LENET,
-    *(
-        claim
-        for network, numbers in CONVS.items()
-        for claim in _conv(network, numbers)
     ),
 )

@@ -1,10 +1,10 @@
-"""Marks: the papers' numbers and links, as parts of our figures."""
+"""Points: the numbers of the papers, as parts of our figures."""
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 
-class Mark(NamedTuple):
+class PaperPoint(NamedTuple):
     """What a paper has, as a point of one of our figures.
 
     Args:

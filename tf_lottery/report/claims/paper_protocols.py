@@ -1,13 +1,14 @@
 """Protocols of the papers, network by network, and what is known of data sets.
 
 Sources: Frankle & Carbin 2019, figure 2 and appendix G; Zhou et al. 2019 and
-its code, which train likewise.
+its code, which train in the same way.
 """
 
 from typing import Any, NamedTuple
 
 from tf_lottery.foundation.deviations import deviations
 from tf_lottery.report.claims.catalogue import ITERATIONS, RATES, network_of
+from tf_lottery.report.kinds import KINDS
 
 ROUNDS = 24
 SEEDS = 5
@@ -17,15 +18,15 @@ DATA_NOTES = {
         "these CIFAR-10 images were once JPEG-compressed"
     ),
 }
-"""By fingerprint of the images."""
+"""What is known of data sets, by the fingerprint of their examples."""
 
 
 class Deviations(NamedTuple):
     """How runs differ from what the papers did, in words.
 
     Args:
-        method: In what was done.
-        amount: In how much of it.
+        method: Differences in what was done.
+        amount: Differences in how much of it was done.
     """
 
     method: list[str]
@@ -36,12 +37,13 @@ def deviations_of(plan: dict[str, Any], seeds: int) -> Deviations:
     """Returns how runs differ from what the papers did.
 
     Args:
-        plan: Of one of the runs.
-        seeds: How many there are.
+        plan: The plan of one of the runs.
+        seeds: How many seeds they have together.
     """
     method, amount = list(plan["deviations"]), []
     network, experiment = network_of(plan), plan["experiment"]
-    if plan["rounds"] and network in ITERATIONS:
+    kind = KINDS[plan["kind"]]
+    if kind.ladder and network in ITERATIONS:
         steps, learning_rate = ITERATIONS[network]
         convolutions = [["conv", RATES[network]]] if network in RATES else []
         method += deviations(
@@ -65,7 +67,7 @@ def deviations_of(plan: dict[str, Any], seeds: int) -> Deviations:
         )
         if len(plan["rounds"]) < ROUNDS:
             amount.append(f"{len(plan['rounds'])} rounds instead of {ROUNDS}")
-    if seeds < SEEDS:
+    if kind.masks and seeds < SEEDS:
         amount.append(f"{seeds} seeds instead of {SEEDS}")
     if plan["fingerprint"] in DATA_NOTES:
         amount.append(DATA_NOTES[plan["fingerprint"]])

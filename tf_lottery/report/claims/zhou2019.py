@@ -26,7 +26,7 @@ NETWORKS = {
     "Conv-4": at(11.06, 11),
     "Conv-6": at(10.62, 12),
 }
-"""And the round that is closest to 10 % of the weights."""
+"""The networks, each with the round that is closest to 10 % of the weights."""
 
 SMALL = between(0, 22)
 MOST = between(3, 60)

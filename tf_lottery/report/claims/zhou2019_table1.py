@@ -21,14 +21,15 @@ def _learned(arm: str, network: str | None = None) -> Side:
     return Side("supermask", arm, END, network)
 
 
-class _Row(NamedTuple):
+class _Accuracies(NamedTuple):
     """Table 1: test accuracy of supermasks, in per cent.
 
     Args:
-        heuristic: By large_final_same_sign, on initial weights and on signed
-            constants.
-        learned: On initial weights, signed constants, and both with DWR.
-        trained: Of the network with trained weights.
+        heuristic: Masks by large_final_same_sign, on initial weights and on
+            signed constants.
+        learned: Learned masks on initial weights, signed constants, and both
+            with DWR.
+        trained: The accuracy of the network with trained weights.
         sure: Which of the seven the notes or the abstract have.
         floors: What counts as each of the seven.
     """
@@ -41,28 +42,28 @@ class _Row(NamedTuple):
 
 
 TABLE_1 = {
-    "LeNet": _Row(
+    "LeNet": _Accuracies(
         (79.3, 86.0),
         (95.3, 96.4, 97.8, 98.0),
         97.7,
         {1: "abstract", 2: "notes", 5: "notes"},
         (70, 80, 94, 95, 96.5, 97, 97),
     ),
-    "Conv-2": _Row(
+    "Conv-2": _Accuracies(
         (22.3, 37.4),
         (64.4, 66.3, 65.0, 66.0),
         69.2,
         {5: "notes"},
         (15, 30, 61, 63, 61, 63, 66),
     ),
-    "Conv-4": _Row(
+    "Conv-4": _Accuracies(
         (23.7, 39.7),
         (65.4, 66.2, 71.7, 72.5),
         75.4,
         {2: "notes", 5: "notes"},
         (15, 30, 61, 63, 68, 69, 72),
     ),
-    "Conv-6": _Row(
+    "Conv-6": _Accuracies(
         (24.0, 41.0),
         (65.3, 65.4, 76.3, 76.5),
         78.3,
@@ -74,7 +75,7 @@ ARMS = ("init", "signed constant", "DWR init", "DWR signed constant")
 BY_SIGN = ("large_final_same_sign", "large_final_same_sign SC")
 
 
-def _table_1(network: str, row: _Row) -> Iterator[Claim]:
+def _table_1(network: str, column: _Accuracies) -> Iterator[Claim]:
     def claim(
         number: int, statement: str, source: str, *comparisons: Comparison
     ) -> Claim:
@@ -89,26 +90,26 @@ def _table_1(network: str, row: _Row) -> Iterator[Claim]:
         *map(_learned, ARMS),
         Side("lottery_tickets", "winning ticket", DENSE),
     )
-    values = (*row.heuristic, *row.learned, row.trained)
+    values = (*column.heuristic, *column.learned, column.trained)
     statements = (
         *(
             f"A mask by large_final_same_sign on {what}, nothing trained, has "
             f"up to {value:g} %."
-            for what, value in zip(on, row.heuristic, strict=True)
+            for what, value in zip(on, column.heuristic, strict=True)
         ),
         *(
             f"A learned mask on {on[i % 2]}"
             f"{' with rescaling (DWR)' if i > 1 else ''} has {value:g} %."
-            for i, value in enumerate(row.learned)
+            for i, value in enumerate(column.learned)
         ),
-        f"Trained weights have {row.trained:g} %.",
+        f"Trained weights have {column.trained:g} %.",
     )
     for i, (side, statement) in enumerate(zip(sides, statements, strict=True)):
         yield claim(
             i + 1,
             statement,
-            row.sure.get(i, "recalled"),
-            Comparison(side, float(row.floors[i]), paper=values[i]),
+            column.sure.get(i, "recalled"),
+            Comparison(side, float(column.floors[i]), paper=values[i]),
         )
     yield claim(
         8,
@@ -121,7 +122,7 @@ def _table_1(network: str, row: _Row) -> Iterator[Claim]:
                 _learned(signed),
                 _learned(plain),
                 expect="=",
-                paper=row.learned[i + 1] - row.learned[i],
+                paper=column.learned[i + 1] - column.learned[i],
                 size=(-0.3, INFINITE),
             )
             for i, plain, signed in ((0, *ARMS[:2]), (2, *ARMS[2:]))
@@ -135,7 +136,7 @@ def _table_1(network: str, row: _Row) -> Iterator[Claim]:
             Comparison(
                 _learned(arm),
                 heuristic(by_sign),
-                paper=row.learned[i] - row.heuristic[i],
+                paper=column.learned[i] - column.heuristic[i],
                 size=(5.0, INFINITE),
             )
             for i, (arm, by_sign) in enumerate(
@@ -210,8 +211,8 @@ LEARNED = (
 CLAIMS = (
     *(
         claim
-        for network, row in TABLE_1.items()
-        for claim in _table_1(network, row)
+        for network, column in TABLE_1.items()
+        for claim in _table_1(network, column)
     ),
     *LEARNED,
 )

@@ -7,17 +7,52 @@ from the page, so that it is as legible in the dark as in the light.
 import hashlib
 import io
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import matplotlib
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from tf_lottery.report.plots.style import STYLE
+from tf_lottery.report.plots.style import STYLE, WIDTH, Drawn
 
 INK = "#000000"
 GRID = STYLE["grid.color"]
 PAPER = "#ffffff"
+
+WIDE = 1.3 * WIDTH
+"""Inches from which on a drawing takes the whole width of a page."""
+
+
+class Drawing(NamedTuple):
+    """A drawn figure.
+
+    Args:
+        name: The beginning of the names of its files.
+        svg: The content of one of its files.
+        png: The content of the other one.
+        caption: A sentence that describes the figure.
+        wide: Whether it takes the whole width of a page.
+    """
+
+    name: str
+    svg: bytes
+    png: bytes
+    caption: str
+    wide: bool
+
+
+def drawings(drawn: Drawn) -> list[Drawing]:
+    """Returns figures as files."""
+    return [
+        Drawing(
+            name,
+            render(figure, "svg"),
+            render(figure, "png"),
+            caption,
+            figure.get_size_inches()[0] > WIDE,
+        )
+        for name, (figure, caption) in drawn.items()
+    ]
 
 
 def render(figure: Figure, kind: str) -> bytes:
@@ -28,14 +63,31 @@ def render(figure: Figure, kind: str) -> bytes:
         options = {"dpi": 120, "pil_kwargs": {"compress_level": 1}}
     with matplotlib.rc_context(STYLE):
         figure.savefig(buffer, format=kind, **options)
-    return buffer.getvalue()
+    return _shorter(buffer.getvalue()) if kind == "svg" else buffer.getvalue()
+
+
+def _shorter(svg: bytes) -> bytes:
+    """Returns an SVG file with places to a hundredth of a point, unindented.
+
+    Matplotlib writes millionths.
+    """
+
+    def rounded(number: re.Match) -> str:
+        return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
+
+    def shorter(attribute: re.Match) -> str:
+        return re.sub(r"-?\d+\.\d{3,}", rounded, attribute[0])
+
+    text = re.sub(r"^ +", "", svg.decode(), flags=re.MULTILINE)
+    places = r' (?:d|x|y|transform)="(?!scale)[^"]*"'
+    return re.sub(places, shorter, text).encode()
 
 
 def inline(svg: bytes, caption: str) -> Markup:
     """Returns an SVG file as an element of a page.
 
     Args:
-        svg: Of `render`.
+        svg: The file, as `render` gives it.
         caption: What it shows, for those who do not see it.
     """
     text = svg.decode()

@@ -1,5 +1,9 @@
-"""Style: what all figures have in common."""
+"""Style: what all figures have in common.
 
+Colours are those of Okabe and Ito, which colour-blind readers can tell apart.
+"""
+
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -14,7 +18,8 @@ COLOURS = (
     "#56B4E9",
     "#000000",
 )
-
+MARKERS = "osD^v<>P*X"
+STYLES = ("-", "-.", ":")  # a new one where the colours begin again
 
 STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
@@ -35,6 +40,14 @@ STYLE: dict[Any, Any] = {
 WIDTH = 5.4
 """Inches; readable on a phone, and two of them side by side on a desk."""
 
+Drawn = dict[str, tuple[Figure, str]]
+"""From a figure's name to the figure and a sentence that describes it."""
+
+
+def colours(arms: Sequence[str]) -> list[str]:
+    """Returns the colour of each arm."""
+    return [COLOURS[i % len(COLOURS)] for i in range(len(arms))]
+
 
 def new(
     height: float = 3.4, columns: int = 1, width: float = WIDTH
@@ -52,9 +65,9 @@ def finish(figure: Figure, axes: Axes, *, left: float = 0.85) -> Figure:
     twice: a report has a hundred.
 
     Args:
-        figure: With its axes.
-        axes: Whose handles the legend shows.
-        left: Inches for labels on the left.
+        figure: The figure with its axes.
+        axes: The axes whose handles the legend shows.
+        left: How many inches labels on the left need.
     """
     handles, labels = axes.get_legend_handles_labels()
     width, height = figure.get_size_inches()

@@ -5,21 +5,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from tf_lottery.report.tables.summary import Line
+from tf_lottery.report.tables.text_table import TextTable
 
 
-class Row(NamedTuple):
+class ArmBesidePaper(NamedTuple):
     """One arm of the table; accuracies are on the test set, in per cent.
 
     Args:
-        arm: Its name.
+        arm: The name of the arm.
         seeds: How many replicates there are.
-        mean: Of the accuracy at the last step, over the replicates.
-        lowest: Of them.
-        highest: Of them.
+        mean: The accuracy at the last step, mean over the replicates.
+        lowest: The lowest accuracy of a replicate.
+        highest: The highest accuracy of a replicate.
         paper: What the paper printed, or None.
         difference: Ours less the paper's, in percentage points, or None.
         remaining: Per cent of the weights kept, mean over the replicates.
-        minutes: A training took, mean over the replicates.
+        minutes: How long a training took, mean over the replicates.
     """
 
     arm: str
@@ -48,7 +49,7 @@ HEADER = (
 
 def compare(
     lines: Sequence[Line], arms: Iterable[str], paper: Mapping[str, float]
-) -> list[Row]:
+) -> list[ArmBesidePaper]:
     """Returns a row for each arm that has lines, in the order of `arms`."""
     rows = []
     for arm in arms:
@@ -59,7 +60,7 @@ def compare(
         mean = statistics.fmean(percent)
         value = paper.get(arm)
         rows.append(
-            Row(
+            ArmBesidePaper(
                 arm=arm,
                 seeds=len(own),
                 mean=mean,
@@ -74,7 +75,7 @@ def compare(
     return rows
 
 
-def cells(row: Row) -> tuple[str, ...]:
+def cells(row: ArmBesidePaper) -> tuple[str, ...]:
     """Returns a row as text, cell by cell under `HEADER`."""
     paper = "–" if row.paper is None else f"{row.paper:.1f}"
     difference = "–" if row.difference is None else f"{row.difference:+.2f}"
@@ -89,3 +90,11 @@ def cells(row: Row) -> tuple[str, ...]:
         f"{row.remaining:.1f}",
         f"{row.minutes:.1f}",
     )
+
+
+def table(
+    lines: Sequence[Line], arms: Iterable[str], paper: Mapping[str, float]
+) -> TextTable:
+    """Returns the comparison with a paper as text, an arm a row."""
+    rows = compare(lines, arms, paper)
+    return TextTable("", HEADER, [cells(row) for row in rows])

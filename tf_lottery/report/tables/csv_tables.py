@@ -1,4 +1,4 @@
-"""Rows: small tables of a run as CSV files, every cell checked on the way back.
+"""CSV: small tables of a run as files, every cell checked on the way back.
 
 A table is a class of named tuples: its fields are the columns.
 """
@@ -9,14 +9,14 @@ import pathlib
 from collections.abc import Iterable
 from typing import Any, TypeVar, get_type_hints
 
-Row = TypeVar("Row", bound=tuple[Any, ...])
+CsvLine = TypeVar("CsvLine", bound=tuple[Any, ...])
 
 
 class DamagedFile(Exception):
     """A file of a run does not hold what it should."""
 
 
-def to_csv(kind: type[Row], rows: Iterable[Row]) -> str:
+def to_csv(kind: type[CsvLine], rows: Iterable[CsvLine]) -> str:
     """Returns rows as a CSV table with a header."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -25,12 +25,12 @@ def to_csv(kind: type[Row], rows: Iterable[Row]) -> str:
     return text.getvalue()
 
 
-def from_csv(kind: type[Row], path: pathlib.Path) -> list[Row]:
+def from_csv(kind: type[CsvLine], path: pathlib.Path) -> list[CsvLine]:
     """Returns the rows of a file that `to_csv` wrote.
 
     Args:
-        kind: Of the rows; its fields are of type int, float or str.
-        path: Of the file.
+        kind: The class of the rows; its fields are of type int, float or str.
+        path: The path of the file.
 
     Raises:
         DamagedFile: It cannot be read, or a line is not a row; the message

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_lottery.foundation.records import Picture
+from tf_lottery.foundation.records import Snapshot
 
 FATES = ("kept", "pruned")
 
@@ -35,26 +35,26 @@ class Bin(NamedTuple):
     weights: int
 
 
-def bins(pictures: Iterable[Picture]) -> Iterator[Bin]:
-    """Yields the bins of pictures that have densities.
+def bins(snapshots: Iterable[Snapshot]) -> Iterator[Bin]:
+    """Yields the bins of snapshots that have densities.
 
-    Pictures that show the same as one before are left out.
+    Snapshots that show the same as one before are left out.
     """
     seen: list[np.ndarray] = []
-    for picture in pictures:
+    for snapshot in snapshots:
         names = [f"density {fate}" for fate in FATES]
-        if not picture.arrays.keys() >= set(names):
+        if not snapshot.arrays.keys() >= set(names):
             continue
-        both = np.stack([picture.arrays[name] for name in names])
+        both = np.stack([snapshot.arrays[name] for name in names])
         if any(np.array_equal(both, other) for other in seen):
             continue
         seen.append(both)
         for fate, counts in zip(FATES, both, strict=True):
             for x, y in np.argwhere(counts):
                 yield Bin(
-                    picture.arm,
-                    picture.seed,
-                    picture.round,
+                    snapshot.arm,
+                    snapshot.seed,
+                    snapshot.round,
                     fate,
                     int(x),
                     int(y),

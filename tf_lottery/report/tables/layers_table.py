@@ -26,7 +26,7 @@ class Layer(NamedTuple):
         seed: The replicate.
         arm: The line of the figure or table.
         round: 0 is the first training.
-        layer: Path of its kernel, or "all".
+        layer: The path of the layer's kernel, or "all".
         remaining: Fraction of its weights kept.
         sign_agreement: Fraction of those that ended the training before with
             the sign they had started with; NaN if not measured.
@@ -44,12 +44,12 @@ def collect(records: Iterable[Record]) -> list[Layer]:
     """Returns a row for each layer of each mask, in the order of the records.
 
     Args:
-        records: Of `METRICS`; others are left out.
+        records: Records of `METRICS`; others are left out.
     """
     found: dict[tuple, dict[str, float]] = defaultdict(dict)
     for r in records:
         if r.metric in METRICS:
-            found[r.seed, r.arm, r.round, r.split][r.metric] = round(r.value, 6)
+            found[r.seed, r.arm, r.round, r.where][r.metric] = round(r.value, 6)
     return [
         Layer(*key, *(values.get(metric, math.nan) for metric in METRICS))
         for key, values in found.items()

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tf_lottery.foundation.records import Picture
+from tf_lottery.foundation.records import Snapshot
 
 Masks = Mapping[str, np.ndarray]
 
@@ -28,14 +28,14 @@ class Overlap(NamedTuple):
 
     Args:
         between: "arms" of one seed, or "seeds" of one arm.
-        arm: The first one.
-        other: The second one; equal to `arm` between seeds.
+        arm: The arm of the first mask.
+        other: The arm of the second mask; equal to `arm` between seeds.
         round: 0 is the first training.
-        layer: Path of its kernel, or "all".
+        layer: The path of the layer's kernel, or "all".
         pairs: How many pairs of masks the numbers are of.
-        jaccard: Mean over the pairs.
-        lowest: Of them.
-        highest: Of them.
+        jaccard: The measure of the module, mean over the pairs.
+        lowest: The lowest value of a pair.
+        highest: The highest value of a pair.
         chance: What independent masks would have, mean over the pairs.
     """
 
@@ -73,23 +73,24 @@ def chance(left: Masks, right: Masks) -> float:
 
 
 def of_round(
-    pictures: Iterable[Picture], arms: Sequence[str]
+    snapshots: Iterable[Snapshot], arms: Sequence[str]
 ) -> Iterator[Overlap]:
     """Yields what the masks of one round have in common.
 
     Arms with the same masks as an earlier one, in all seeds, are left out.
 
     Args:
-        pictures: With arrays "mask <path>"; those without are left out.
-        arms: In the order of the legend.
+        snapshots: Those of the round; without arrays "mask <path>", one is
+            left out.
+        arms: The arms in the order of the legend.
     """
     masks: dict[str, dict[int, Masks]] = {}
     number = 0
-    for picture in pictures:
-        found = masks_of(picture)
+    for snapshot in snapshots:
+        found = masks_of(snapshot)
         if found:
-            masks.setdefault(picture.arm, {})[picture.seed] = found
-            number = picture.round
+            masks.setdefault(snapshot.arm, {})[snapshot.seed] = found
+            number = snapshot.round
     different: list[str] = []
     for arm in arms:
         if arm in masks and not any(
@@ -106,12 +107,12 @@ def of_round(
         yield from _compare("seeds", arm, arm, number, pairs, layers=True)
 
 
-def masks_of(picture: Picture) -> dict[str, np.ndarray]:
-    """Returns the masks of a picture by kernel path; none if it has none."""
+def masks_of(snapshot: Snapshot) -> dict[str, np.ndarray]:
+    """Returns the masks of a snapshot by kernel path; none if it has none."""
     prefix = "mask "
     return {
         name.removeprefix(prefix): array
-        for name, array in picture.arrays.items()
+        for name, array in snapshot.arrays.items()
         if name.startswith(prefix)
     }
 

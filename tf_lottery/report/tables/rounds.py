@@ -16,18 +16,19 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from tf_lottery.report.tables.summary import Line
+from tf_lottery.report.tables.text_table import TextTable
 
 COLUMNS = 6
 """Rounds in a table; the summary has them all."""
 
 
-class Point(NamedTuple):
+class RoundPoint(NamedTuple):
     """One round of a line.
 
     Args:
         remaining: Per cent of the weights, mean over the values.
-        values: One a seed and repetition.
-        round: Which.
+        values: A value a seed and repetition.
+        round: The number of the round.
     """
 
     remaining: float
@@ -36,7 +37,7 @@ class Point(NamedTuple):
 
     @property
     def mean(self) -> float:
-        """Of the values."""
+        """The mean of the values."""
         return statistics.fmean(self.values)
 
 
@@ -66,12 +67,6 @@ def line_of(arm: str) -> str:
     return re.sub(r" #\d+$", "", arm)
 
 
-def untrained(lines: Iterable[Line]) -> bool:
-    """Returns whether nothing was trained after round 0."""
-    steps = [line.steps for line in later(lines)]
-    return bool(steps) and not any(steps)
-
-
 def later(lines: Iterable[Line]) -> list[Line]:
     """Returns the lines of all rounds but the dense one."""
     return [line for line in lines if line.round]
@@ -91,18 +86,18 @@ def points(
     lines: Iterable[Line],
     arms: Iterable[str],
     value: Callable[[Line], float],
-) -> dict[str, list[Point]]:
+) -> dict[str, list[RoundPoint]]:
     """Returns the points of each line, from all weights to few.
 
     Args:
-        lines: Of the summary.
-        arms: In the order of the legend.
+        lines: The lines of the summary.
+        arms: The arms in the order of the legend.
         value: What to show of a training, NaN if it has none.
     """
     by_name: dict[str, list[Line]] = {}
     for line in lines:
         by_name.setdefault(line_of(line.arm), []).append(line)
-    found: dict[str, list[Point]] = {}
+    found: dict[str, list[RoundPoint]] = {}
     for name in dict.fromkeys(map(line_of, arms)):
         rounds: dict[int, list[Line]] = {}
         # Of a control, round 0 is the same training in every repetition.
@@ -115,7 +110,7 @@ def points(
             seen.add(line.seed if line.round == 0 else None)
             rounds.setdefault(line.round, []).append(line)
         found[name] = [
-            Point(
+            RoundPoint(
                 100 * statistics.fmean(line.remaining for line in group),
                 tuple(value(line) for line in group),
                 number,
@@ -126,17 +121,20 @@ def points(
 
 
 def table(
-    title: str, series: dict[str, list[Point]], digits: int, best: bool = False
-) -> tuple[str, tuple[str, ...], list[tuple[str, ...]]]:
-    """Returns title, header and rows of a table of means.
+    title: str,
+    series: dict[str, list[RoundPoint]],
+    digits: int,
+    best: bool = False,
+) -> TextTable:
+    """Returns a table of means, a line of the figure a row.
 
     The header has the per cent of weights remaining of the longest line; of
     many rounds, a choice. A line that has another per cent there has a gap.
 
     Args:
-        title: Of the table.
-        series: Points of each line.
-        digits: After the decimal point.
+        title: The title of the table.
+        series: The points of each line.
+        digits: How many digits are after the decimal point.
         best: Whether the last column is the highest mean over all rounds.
     """
     longest = max(series.values(), key=len, default=[])
@@ -165,17 +163,11 @@ def table(
         if best:
             cells.append(f"{max(p.mean for p in line):,.{digits}f}")
         rows.append((name, str(max(len(p.values) for p in line)), *cells))
-    return title, header, rows
+    return TextTable(title, header, rows)
 
 
-def tables(
-    lines: Sequence[Line], arms: Sequence[str]
-) -> list[tuple[str, tuple[str, ...], list[tuple[str, ...]]]]:
-    """Returns the tables of a run: title, header and rows of each."""
-    if untrained(lines):
-        title = "Test accuracy without training (%), by weights remaining"
-        series = points(later(lines), arms, accuracy)
-        return [table(title, series, 2, best=True)]
+def tables(lines: Sequence[Line], arms: Sequence[str]) -> list[TextTable]:
+    """Returns the tables of networks that each round trains."""
     at_stop = points(lines, arms, accuracy_at_stop)
     steps = points(lines, arms, stop_step)
     return [
@@ -184,6 +176,15 @@ def tables(
         ),
         table("Early-stop iteration, by weights remaining", steps, 0),
     ]
+
+
+def untrained_tables(
+    lines: Sequence[Line], arms: Sequence[str]
+) -> list[TextTable]:
+    """Returns the table of masked networks that only round 0 trains."""
+    title = "Test accuracy without training (%), by weights remaining"
+    series = points(later(lines), arms, accuracy)
+    return [table(title, series, 2, best=True)]
 
 
 def mean(values: Iterable[float]) -> float:

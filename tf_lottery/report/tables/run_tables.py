@@ -4,8 +4,10 @@
     layers.csv     a line a layer of each mask       (`layers_table.Layer`)
     overlap.csv    what masks have in common              (`overlap.Overlap`)
     density.csv    where kept and pruned weights lie      (`density.Bin`)
+    curves.csv     metrics over steps, of trainings that a figure shows so
+                                                        (`records.Record`)
 
-They are made of `metrics.csv` and `pictures/`, which can be large, and reports
+They are made of `metrics.csv` and `snapshots/`, which can be large, and reports
 need nothing else.
 """
 
@@ -17,12 +19,13 @@ from typing import Any, NamedTuple
 
 from tf_lottery.foundation.files import write_atomically
 from tf_lottery.foundation.records import Record
-from tf_lottery.foundation.run_folder import scan_pictures, scan_records
+from tf_lottery.foundation.run_folder import scan_records, scan_snapshots
 from tf_lottery.report.tables import (
     csv_tables,
     density,
     layers_table,
     overlap,
+    series,
     summary,
 )
 from tf_lottery.report.tables.density import Bin
@@ -40,16 +43,18 @@ class Tables(NamedTuple):
     """The tables of a run, or of several together.
 
     Args:
-        lines: Of `summary.csv`.
-        layers: Of `layers.csv`.
-        overlaps: Of `overlap.csv`.
-        bins: Of `density.csv`.
+        lines: The rows of `summary.csv`.
+        layers: The rows of `layers.csv`.
+        overlaps: The rows of `overlap.csv`.
+        bins: The rows of `density.csv`.
+        curves: The rows of `curves.csv`.
     """
 
     lines: list[Line]
     layers: list[Layer]
     overlaps: list[Overlap]
     bins: list[Bin]
+    curves: Sequence[Record] = ()
 
 
 FILES: dict[str, Any] = {
@@ -57,18 +62,23 @@ FILES: dict[str, Any] = {
     "layers.csv": Layer,
     "overlap.csv": Overlap,
     "density.csv": Bin,
+    "curves.csv": Record,
 }
 
 
 def measure(
-    folder: pathlib.Path, arms: Sequence[str], masks: bool = True
+    folder: pathlib.Path,
+    arms: Sequence[str],
+    masks: bool = True,
+    curves: bool = False,
 ) -> Tables:
-    """Returns the tables of a run's `metrics.csv` and `pictures/`.
+    """Returns the tables of a run's `metrics.csv` and `snapshots/`.
 
     Args:
-        folder: Of the run, which may be under way.
-        arms: In the order of the legend.
-        masks: Whether to look at the pictures, too.
+        folder: The folder of the run, which may be under way.
+        arms: The arms in the order of the legend.
+        masks: Whether to look at the snapshots, too.
+        curves: Whether to look at the metrics over steps, too.
 
     Raises:
         DamagedFile: `metrics.csv` has a line that is no record.
@@ -77,7 +87,7 @@ def measure(
 
     def noting() -> Iterator[Record]:
         for record in scan_records(folder):
-            if record.metric in layers_table.METRICS:
+            if curves or record.metric in layers_table.METRICS:
                 noted.append(record)
             yield record
 
@@ -94,15 +104,26 @@ def measure(
     overlaps: list[Overlap] = []
     bins: list[Bin] = []
     if masks:
-        shown = density_round(lines)
-        found = scan_pictures(folder)
-        for round, group in itertools.groupby(found, lambda p: p.round):
-            together = sorted(group, key=lambda p: arms.index(p.arm))
-            overlaps += overlap.of_round(together, arms)
-            if round == shown:
-                first = min(p.seed for p in together)
-                bins += density.bins(p for p in together if p.seed == first)
-    return Tables(lines, layers_table.collect(noted), overlaps, bins)
+        overlaps, bins = _masks(folder, arms, density_round(lines))
+    layers = layers_table.collect(noted)
+    shown = series.thin(noted) if curves else []
+    return Tables(lines, layers, overlaps, bins, shown)
+
+
+def _masks(
+    folder: pathlib.Path, arms: Sequence[str], shown: int
+) -> tuple[list[Overlap], list[Bin]]:
+    """Returns what masks have in common, and densities of the round `shown`."""
+    overlaps: list[Overlap] = []
+    bins: list[Bin] = []
+    found = scan_snapshots(folder)
+    for round, group in itertools.groupby(found, lambda s: s.round):
+        together = sorted(group, key=lambda s: arms.index(s.arm))
+        overlaps += overlap.of_round(together, arms)
+        if round == shown:
+            first = min(s.seed for s in together)
+            bins += density.bins(s for s in together if s.seed == first)
+    return overlaps, bins
 
 
 def density_round(lines: Iterable[Line]) -> int:
@@ -158,13 +179,13 @@ def read(folder: pathlib.Path, arms: Sequence[str]) -> Tables:
     for name, kind in list(FILES.items())[1:]:
         path = folder / name
         table = csv_tables.from_csv(kind, path) if path.exists() else []
-        for row in table:
-            if row.arm not in arms:
-                raise _damaged(f"one of the arms {arms}", path, row)
-            if row.round not in places:
-                raise _damaged(f"a round of {places}", path, row)
-            if isinstance(row, Bin) and not _in_plane(row):
-                raise _damaged("a bin of the plane", path, row)
+        for line in table:
+            if line.arm not in arms:
+                raise _damaged(f"one of the arms {arms}", path, line)
+            if line.round not in places:
+                raise _damaged(f"a round of {places}", path, line)
+            if isinstance(line, Bin) and not _in_plane(line):
+                raise _damaged("a bin of the plane", path, line)
         others.append(table)
     return Tables(lines, *others)
 
@@ -181,12 +202,12 @@ def _check(
                 raise _damaged(f"{name} to be a fraction", path, line)
 
 
-def _in_plane(row: Bin) -> bool:
+def _in_plane(b: Bin) -> bool:
     numbers = range(weight_plane.BINS)
-    return row.x in numbers and row.y in numbers and row.fate in density.FATES
+    return b.x in numbers and b.y in numbers and b.fate in density.FATES
 
 
 def _damaged(
-    what: str, path: pathlib.Path, row: object
+    what: str, path: pathlib.Path, line: object
 ) -> csv_tables.DamagedFile:
-    return csv_tables.DamagedFile(f"expected {what} in {path}, received {row}")
+    return csv_tables.DamagedFile(f"expected {what} in {path}, received {line}")

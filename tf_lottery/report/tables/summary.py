@@ -27,19 +27,21 @@ class Line(NamedTuple):
         seed: The replicate.
         arm: The line of the figure or table.
         round: 0 is the first training.
-        steps: Training steps done so far.
+        steps: How many training steps are done.
         remaining: Fraction of the prunable weights kept; with a random mask,
             the fraction that is expected to be. NaN if not known.
-        stop_step: Of the lowest validation loss, found after the fact; the
-            first one of equals. Of a network that is pruned while it trains,
-            only what it is in the end counts: steps at which it had more
-            weights are left out.
-        test_accuracy_at_stop: Test accuracy then, a fraction.
-        test_accuracy: At the last evaluation with test images: of a training
-            under way, perhaps not the last one.
-        validation_accuracy: At the last evaluation.
-        train_accuracy: Mean over the steps of the last period. NaN before.
-        seconds: What the training took. NaN while it is under way.
+        stop_step: The step of the lowest validation loss, found after the
+            fact; the first one of equals. Of a network that is pruned while it
+            trains, only what it is in the end counts: steps at which it had
+            more weights are left out.
+        test_accuracy_at_stop: Test accuracy at `stop_step`, a fraction. NaN of
+            a task that has none, as the other accuracies.
+        test_accuracy: Test accuracy at the last evaluation with test examples:
+            of a training under way, perhaps not the last one.
+        validation_accuracy: Validation accuracy at the last evaluation.
+        train_accuracy: Accuracy on the batches trained on, mean over the steps
+            of the last period. NaN before.
+        seconds: How long the training took. NaN while it is under way.
     """
 
     seed: int
@@ -67,18 +69,28 @@ def summarize(records: Iterable[Record]) -> list[Line]:
     )
     for record in records:
         series = trainings[record.seed, record.arm, record.round]
-        series[record.split, record.metric][record.step] = record.value
+        series[record.where, record.metric][record.step] = record.value
     return [
         _line(key, series)
         for key, series in trainings.items()
-        if ("test", "accuracy") in series
+        if _evaluated(series)
     ]
+
+
+def _evaluated(series: dict) -> bool:
+    """Returns whether there are test examples; accuracies come last if any."""
+    if ("test", "accuracy") in series:
+        return True
+    return ("test", "loss") in series and not any(
+        metric == "accuracy" for _, metric in series
+    )
 
 
 def _line(key: tuple[int, str, int], series: dict) -> Line:
     seed, arm, round_ = key
     test = series["test", "accuracy"]
-    losses = series["validation", "loss"]
+    # Without a validation set, there is no other loss to stop by.
+    losses = series["validation", "loss"] or series["test", "loss"]
     first = _last_pruned(series["all", "remaining"])
     counted = [step for step in sorted(losses) if step >= first]
     stop = min(counted or losses, key=losses.__getitem__)

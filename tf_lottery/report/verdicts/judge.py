@@ -1,84 +1,38 @@
-"""Verdicts: claims held against our runs, with an interval over seeds.
+"""Verdicts: claims held against our runs.
 
-    reproduced       the direction holds, the 95 % interval excludes no effect,
-                     and the size is within the claim's range
-    direction only   the direction holds, the rest does not
-    not reproduced   it does not hold
-    too few runs     fewer than three seeds, or a round or an arm is missing
-
-The interval is Student's t over seeds: of the differences seed by seed where
-both sides come from the same runs, Welch's of two independent sets where they
-do not. Ratios are compared by their logarithms. A claim of several comparisons
-is as good as the worst of them.
+A claim of several comparisons is as good as the worst of its `findings`. Where
+runs of several settings speak to it, those closest to the paper's count, and
+what the others say is mentioned.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-import numpy as np
-
 from tf_lottery.report.claims.catalogue import EXPERIMENTS
-from tf_lottery.report.claims.claim import DENSE, END, Claim, Comparison, Side
-from tf_lottery.report.claims.paper_points import Mark
+from tf_lottery.report.claims.claim import Claim, Side
 from tf_lottery.report.tables import rounds
-from tf_lottery.report.tables.rounds import mean
-from tf_lottery.report.verdicts import missing_runs
-from tf_lottery.report.verdicts.intervals import (
-    Interval,
-    independent_interval,
-    interval,
+from tf_lottery.report.verdicts.findings import (
+    DIRECTION,
+    NOT,
+    REPRODUCED,
+    TOO_FEW,
+    Finding,
+    find,
 )
 from tf_lottery.report.verdicts.missing_runs import SEEDS_NEEDED, Need
-from tf_lottery.report.verdicts.run_collection import Figure
-from tf_lottery.report.verdicts.side_values import Missing, Values
+from tf_lottery.report.verdicts.run_collection import FigureRuns
 
-REPRODUCED = "reproduced"
-DIRECTION = "direction only"
-NOT = "not reproduced"
-TOO_FEW = "too few runs"
-VERDICTS = (REPRODUCED, DIRECTION, NOT, TOO_FEW)
 WORST_FIRST = (NOT, TOO_FEW, DIRECTION, REPRODUCED)
-
-
-class Finding(NamedTuple):
-    """What our runs say to one comparison.
-
-    Args:
-        comparison: Which.
-        verdict: One of `VERDICTS`.
-        effect: The difference, ratio or value, with its interval; None if
-            there is no number.
-        seeds: How many replicates.
-        iterations: Of the trainings on the left side.
-        minutes: That such a training took, mean; NaN if not known.
-        figures: The runs of the left side, and of the right one if those are
-            others; none if there are none.
-        mark: The paper's number, if it has one.
-        missing: What is missing, if anything.
-        command: That makes it.
-    """
-
-    comparison: Comparison
-    verdict: str
-    effect: Interval | None = None
-    seeds: int = 0
-    iterations: int = 0
-    minutes: float = math.nan
-    figures: tuple[Figure, ...] = ()
-    mark: Mark | None = None
-    missing: str = ""
-    command: str = ""
 
 
 class Judgement(NamedTuple):
     """What our runs say to a claim.
 
     Args:
-        claim: Which.
-        verdict: One of `VERDICTS`.
-        findings: One a comparison.
-        others: What runs of other protocols say to the same claim.
+        claim: The claim.
+        verdict: One of `findings.VERDICTS`.
+        findings: What they say to each comparison.
+        others: What runs with other settings say to the same claim.
     """
 
     claim: Claim
@@ -87,9 +41,9 @@ class Judgement(NamedTuple):
     others: tuple["Judgement", ...] = ()
 
     @property
-    def figures(self) -> list[Figure]:
+    def figures(self) -> list[FigureRuns]:
         """The figures that the findings are from, each once."""
-        found: list[Figure] = []
+        found: list[FigureRuns] = []
         for figure in (f for x in self.findings for f in x.figures):
             if not any(figure is other for other in found):
                 found.append(figure)
@@ -103,13 +57,13 @@ class Judgement(NamedTuple):
 
 
 def judge(
-    claims: Iterable[Claim], figures: Sequence[Figure]
+    claims: Iterable[Claim], figures: Sequence[FigureRuns]
 ) -> list[Judgement]:
     """Returns a judgement for each claim, in their order."""
     return [_judge(claim, figures) for claim in claims]
 
 
-def _judge(claim: Claim, figures: Sequence[Figure]) -> Judgement:
+def _judge(claim: Claim, figures: Sequence[FigureRuns]) -> Judgement:
     needs: dict[Need, set[str]] = {}
     for comparison in claim.comparisons:
         for side in (comparison.left, comparison.right):
@@ -118,7 +72,7 @@ def _judge(claim: Claim, figures: Sequence[Figure]) -> Judgement:
                 needs.setdefault(need, set()).add(side.arm)
     options = [_candidates(n, arms, figures) for n, arms in needs.items()]
     best = [found[0] for found in options]
-    # Other protocols, one need at a time.
+    # Other settings, one need at a time.
     combinations = [best] + [
         [*best[:i], other, *best[i + 1 :]]
         for i, found in enumerate(options)
@@ -128,35 +82,36 @@ def _judge(claim: Claim, figures: Sequence[Figure]) -> Judgement:
     for combination in combinations:
         chosen = dict(zip(needs, combination, strict=True))
         findings = tuple(
-            _find(comparison, claim.network, chosen)
+            find(comparison, claim.network, chosen)
             for comparison in claim.comparisons
         )
         # Without a comparison there is nothing to show a claim by.
         verdicts = [f.verdict for f in findings] or [TOO_FEW]
         verdict = min(verdicts, key=WORST_FIRST.index)
         judged.append(Judgement(claim, verdict, findings))
-    # The closest protocol counts that has enough runs for a verdict.
+    # Those count that are closest to the paper's protocol, of those that have
+    # enough runs for a verdict.
     judged.sort(key=lambda j: j.verdict == TOO_FEW)
     return judged[0]._replace(others=tuple(judged[1:]))
 
 
 def _candidates(
-    need: Need, arms: set[str], figures: Sequence[Figure]
-) -> list[Figure | None]:
+    need: Need, arms: set[str], figures: Sequence[FigureRuns]
+) -> list[FigureRuns | None]:
     """Returns the figures that have most of what is needed, best first.
 
     The best have enough seeds, then are closest to the paper's protocol, then
     have the longest trainings, then most seeds. If there is none: None.
     """
     network, experiment = need
-    found: dict[int, list[Figure]] = {}
+    found: dict[int, list[FigureRuns]] = {}
     for figure in figures:
         if (figure.network, figure.kind) == (network, EXPERIMENTS[experiment]):
             there = arms & {rounds.line_of(arm) for arm in figure.arms}
             if there:
                 found.setdefault(len(there), []).append(figure)
 
-    def order(figure: Figure) -> tuple:
+    def order(figure: FigureRuns) -> tuple:
         return (
             len(figure.seeds) < SEEDS_NEEDED,
             figure.method_deviates,
@@ -165,147 +120,3 @@ def _candidates(
         )
 
     return [*sorted(found[max(found)], key=order)] if found else [None]
-
-
-def _find(
-    comparison: Comparison,
-    network: str,
-    chosen: dict[Need, Figure | None],
-) -> Finding:
-    def values(side: Side) -> Values:
-        need = side.network or network, side.experiment
-        return Values(comparison.metric, side, chosen[need], need)
-
-    left, right = comparison.left, comparison.right
-    ours = values(left)
-    theirs = values(right) if isinstance(right, Side) else None
-    sides = [ours.figure, theirs.figure if theirs else ours.figure]
-    there = tuple(f for i, f in enumerate(sides) if f and f not in sides[:i])
-    try:
-        both = ours.places
-        if theirs and theirs.side.place == left.place and not left.place.best:
-            both &= theirs.places
-            if not both:
-                raise Missing(
-                    "no round has both sides",
-                    missing_runs.more(
-                        ours.need, chosen[ours.need], left.arm, left.place
-                    ),
-                )
-            ours, theirs = ours.only(both), theirs.only(both)
-        effect, seeds = _effect(comparison, ours, theirs)
-    except Missing as missing:
-        return Finding(
-            comparison,
-            TOO_FEW,
-            figures=there,
-            missing=missing.what,
-            command=missing.command,
-        )
-    finding = Finding(
-        comparison,
-        verdict(comparison, effect),
-        effect,
-        seeds=seeds,
-        iterations=ours.iterations,
-        minutes=mean(line.seconds for line in ours.lines) / 60,
-        figures=there,
-        mark=_mark(comparison, ours, theirs),
-    )
-    if seeds >= SEEDS_NEEDED:
-        return finding
-    fewer = ours
-    if theirs and len(theirs.by_seed) < len(ours.by_seed):
-        fewer = theirs
-    return finding._replace(
-        verdict=TOO_FEW,
-        missing=f"{seeds} of at least {SEEDS_NEEDED} seeds are there",
-        command=missing_runs.more(fewer.need, fewer.figure, fewer.side.arm),
-    )
-
-
-def _effect(
-    comparison: Comparison, ours: Values, theirs: Values | None
-) -> tuple[Interval | None, int]:
-    """Returns the effect with its interval, and over how many seeds it is."""
-    left = ours.by_seed
-    if theirs is None:
-        values = np.array(list(left.values()))
-        return (interval(values) if left else None), len(left)
-    right = theirs.by_seed
-    paired = ours.figure is theirs.figure
-    if paired:
-        common = [seed for seed in left if seed in right]
-        left = {seed: left[seed] for seed in common}
-        right = {seed: right[seed] for seed in common}
-    if not left or not right:
-        return None, 0
-    a, b = (np.array(list(side.values())) for side in (left, right))
-    if comparison.form == "ratio":
-        a, b = np.log(a), np.log(b)
-    found = interval(a - b) if paired else independent_interval(a, b)
-    if comparison.form == "ratio":
-        found = Interval(*map(math.exp, found))
-    return found, min(len(a), len(b))
-
-
-def verdict(comparison: Comparison, effect: Interval | None) -> str:
-    """Returns what an effect says to a comparison, if there are seeds enough.
-
-    >>> from tf_lottery.report.claims.claim import END
-    >>> better = Comparison(Side("supermask", "init", END), 0.0, size=(1, 3))
-    >>> verdict(better, Interval(2.0, 0.5, 3.5))
-    'reproduced'
-    >>> verdict(better, Interval(0.5, 0.2, 0.8))
-    'direction only'
-    >>> verdict(better, Interval(2.0, -0.5, 4.5))
-    'direction only'
-    >>> verdict(better, Interval(-0.1, -0.5, 0.3))
-    'not reproduced'
-    """
-    if effect is None:
-        return TOO_FEW
-    least, most = comparison.size
-    fits = least <= effect.mean <= most
-    if comparison.expect == "=":
-        if least <= effect.low and effect.high <= most:
-            return REPRODUCED
-        return DIRECTION if fits else NOT
-    nothing = 1.0 if comparison.form == "ratio" else 0.0
-    if not isinstance(comparison.right, Side):
-        nothing = comparison.right
-    sign = 1 if comparison.expect == ">" else -1
-    if sign * effect.mean <= sign * nothing:
-        return NOT
-    nearest = effect.low if sign > 0 else effect.high
-    excluded = sign * nearest > sign * nothing
-    return REPRODUCED if excluded and fits else DIRECTION
-
-
-def _mark(
-    comparison: Comparison, ours: Values, theirs: Values | None
-) -> Mark | None:
-    """Returns the paper's number as a point of a figure.
-
-    Its effect is put on our other side: 0.3 points over the dense network are
-    drawn 0.3 points over ours.
-    """
-    paper, place, shown = comparison.paper, ours.side.place, ours
-    if paper is None:
-        return None
-    if theirs is None:
-        # The paper does not say where its best value is, or has no x axis.
-        where = math.nan if place.best else ours.remaining
-        known = place.best or place == END or place.round is not None
-        if not known:
-            return None
-        return Mark(comparison.metric, ours.side.arm, where, paper)
-    if place.round is None:  # of a range, or a table
-        return None
-    ratio = comparison.form == "ratio"
-    other = mean(theirs.by_seed.values())
-    value = other * paper if ratio else other + paper
-    if place == DENSE:  # what is compared is the other side
-        own, shown = mean(ours.by_seed.values()), theirs
-        value = own / paper if ratio else own - paper
-    return Mark(comparison.metric, shown.side.arm, shown.remaining, value)

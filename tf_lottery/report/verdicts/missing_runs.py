@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from tf_lottery.report.claims.catalogue import GIN_FILES
 from tf_lottery.report.claims.claim import Place
 from tf_lottery.report.tables import rounds
-from tf_lottery.report.verdicts.run_collection import Figure, Run
+from tf_lottery.report.verdicts.read_runs import ReadRun
+from tf_lottery.report.verdicts.run_collection import FigureRuns
 
 Need = tuple[str, str]
 """A network and an experiment."""
 
 SEEDS_NEEDED = 3
-"""For a verdict."""
+"""How many seeds a verdict needs."""
 
 LADDER = tuple(range(1, 25))
 
@@ -26,15 +27,15 @@ def new(need: Need) -> str:
 
 
 def more(
-    need: Need, figure: Figure | None, arm: str, place: Place | None = None
+    need: Need, figure: FigureRuns | None, arm: str, place: Place | None = None
 ) -> str:
     """Returns the command that adds to the runs of a figure.
 
     Args:
-        need: Network and experiment.
-        figure: Whose protocol is kept; None starts anew.
-        arm: A line that must be there, with enough seeds.
-        place: Where, if what is there is elsewhere.
+        need: The network and the experiment.
+        figure: The runs whose settings are kept; None starts anew.
+        arm: The line that must be there, with enough seeds.
+        place: Where on the x axis, if what is there is elsewhere.
     """
     if figure is None:
         return new(need)
@@ -57,7 +58,7 @@ def more(
     return _command(words, macros)
 
 
-def _closest(figure: Figure, arm: str) -> Run:
+def _closest(figure: FigureRuns, arm: str) -> ReadRun:
     """Returns the run to go on from: it has the arm, most seeds and rounds."""
     return max(
         figure.runs,

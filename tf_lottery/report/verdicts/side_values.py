@@ -12,7 +12,7 @@ from tf_lottery.report.tables.rounds import mean
 from tf_lottery.report.tables.summary import Line
 from tf_lottery.report.verdicts import missing_runs
 from tf_lottery.report.verdicts.missing_runs import Need
-from tf_lottery.report.verdicts.run_collection import Figure
+from tf_lottery.report.verdicts.run_collection import FigureRuns
 
 METRICS: dict[str, Callable[[Line], float]] = {
     "accuracy": rounds.accuracy_at_stop,
@@ -28,8 +28,8 @@ class Missing(Exception):
     """Something that a comparison needs is not there.
 
     Args:
-        what: In words.
-        command: That makes it.
+        what: What is missing, in words.
+        command: The command that makes it.
     """
 
     def __init__(self, what: str, command: str) -> None:
@@ -44,15 +44,15 @@ class Values:
 
     Args:
         metric: A key of `METRICS`.
-        side: Which arm, and where.
-        figure: The runs it is looked for in.
-        need: Network and experiment.
+        side: The arm, and where on the x axis.
+        figure: The runs that the side is looked for in.
+        need: The network and the experiment.
         among: Rounds that count; None is all.
     """
 
     metric: str
     side: Side
-    figure: Figure | None
+    figure: FigureRuns | None
     need: Need
     among: frozenset[int] | None = None
 
@@ -83,14 +83,14 @@ class Values:
 
     @property
     def iterations(self) -> int:
-        """Of a training; of the dense one if nothing else is trained."""
+        """How long a training is; the dense one if nothing else is trained."""
         figure = self.figure
         steps = figure.plan["recipe"]["steps"] if figure else 0
         return max(line.steps for line in self.lines) or steps
 
     @property
     def remaining(self) -> float:
-        """Per cent of the weights, mean over the lines."""
+        """Per cent of the weights remaining, mean over the lines."""
         return 100 * mean(line.remaining for line in self.lines)
 
     @functools.cached_property
@@ -133,9 +133,10 @@ class Values:
 
     @property
     def _metric(self) -> str:
-        supermask = self.figure is not None and self.figure.kind == "supermask"
+        figure = self.figure
         # Of a learned mask, the paper reports what it ends with.
-        if supermask and self.metric == "accuracy":
+        at_end = figure is not None and not figure.traits.ladder
+        if at_end and self.metric == "accuracy":
             return "accuracy at the end"
         return self.metric
 
@@ -154,7 +155,7 @@ class Values:
 
     def _at_place(self, lines: list[Line]) -> list[Line]:
         figure, place = self.figure, self.side.place
-        if figure is None or figure.kind == "supermask":
+        if figure is None or not figure.traits.ladder:
             return lines
         if place.round == 0:
             found = [x for x in lines if not x.round]

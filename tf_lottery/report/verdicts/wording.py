@@ -3,8 +3,8 @@
 import math
 
 from tf_lottery.report.claims.claim import DENSE, Comparison, Place, Side
+from tf_lottery.report.verdicts.findings import Finding
 from tf_lottery.report.verdicts.intervals import Interval
-from tf_lottery.report.verdicts.judge import Finding
 
 NONE = "–"
 METRICS = {

@@ -1,0 +1,169 @@
+"""What Frankle & Carbin 2019 say of the small convolutional networks.
+
+Section 3, and the appendices that an experiment here can speak to.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tf_lottery.report.claims.claim import (
+    DENSE,
+    INFINITE,
+    Claim,
+    Comparison,
+    Place,
+    Side,
+    at,
+    between,
+)
+from tf_lottery.report.claims.frankle2019 import (
+    DENSE_TICKET,
+    FASTER,
+    PAPER,
+    SLOWER,
+    reinit,
+    ticket,
+)
+
+
+class _Conv(NamedTuple):
+    """The numbers of section 3 for one network.
+
+    Args:
+        faster: How many times as fast the fastest tickets learn, and where.
+        better: By how many points the best are better, and where.
+        dense: The accuracy of the dense network.
+        dropout: The gain by dropout, and that of pruning on top.
+    """
+
+    faster: tuple[float, Place]
+    better: tuple[float, Place]
+    dense: float
+    dropout: tuple[float, float]
+
+
+CONVS = {
+    "Conv-2": _Conv((3.5, at(8.81, 11)), (3.4, at(4.57, 14)), 69, (2.1, 2.3)),
+    "Conv-4": _Conv((3.5, at(9.18, 12)), (3.5, at(11.06, 11)), 75, (3.0, 4.6)),
+    "Conv-6": _Conv((2.5, at(15.29, 10)), (3.3, at(26.61, 7)), 78, (2.4, 4.7)),
+}
+
+
+def _conv(network: str, numbers: _Conv) -> Iterator[Claim]:
+    def claim(
+        letter: str,
+        statement: str,
+        source: str,
+        *comparisons: Comparison,
+        where: str = "section 3, figure 5",
+    ) -> Claim:
+        return Claim(
+            f"{network}-{letter}",
+            PAPER,
+            where,
+            statement,
+            network,
+            source,
+            comparisons,
+        )
+
+    times, place = numbers.faster
+    yield claim(
+        "a",
+        f"The fastest tickets, with {place.percent:.3g} % of the weights, "
+        f"learn {times} times as fast as the dense network.",
+        "recalled",
+        Comparison(
+            DENSE_TICKET,
+            ticket(place),
+            **SLOWER,
+            paper=times,
+            size=(times / 2, INFINITE),
+        ),
+    )
+    points, place = numbers.better
+    yield claim(
+        "b",
+        f"The best tickets, with {place.percent:.3g} %, are {points} points "
+        "better than the dense network.",
+        "recalled",
+        Comparison(
+            ticket(place), DENSE_TICKET, paper=points, size=(1, INFINITE)
+        ),
+    )
+    yield claim(
+        "c",
+        "Tickets with more than 2 % are better than the dense network.",
+        "quoted",
+        Comparison(ticket(between(2, 99)), DENSE_TICKET),
+    )
+    yield claim(
+        "d",
+        "With 2 % or more, training accuracy comes close to 100 %: the gain is "
+        "one of generalisation.",
+        "quoted",
+        Comparison(
+            ticket(between(2, 99)),
+            100.0,
+            metric="training accuracy",
+            expect="=",
+            paper=100.0,
+            size=(99.0, 100.0),
+        ),
+    )
+    yield claim(
+        "e",
+        "New initial weights learn slower than the dense network from the "
+        "first rounds on, and become worse than it.",
+        "recalled",
+        Comparison(reinit(between(20, 99)), reinit(DENSE), **SLOWER),
+        Comparison(reinit(between(2, 18)), reinit(DENSE), expect="<"),
+    )
+    yield claim(
+        "f",
+        f"The dense network has about {numbers.dense} %.",
+        "recalled",
+        Comparison(
+            DENSE_TICKET,
+            float(numbers.dense),
+            expect="=",
+            paper=float(numbers.dense),
+            size=(numbers.dense - 2, numbers.dense + 2),
+        ),
+    )
+    yield claim(
+        "g",
+        "A ticket's mask with new initial weights is no better than a random "
+        "mask.",
+        "quoted",
+        Comparison(
+            reinit(between(2, 60)),
+            Side("lottery_tickets", "random masks", between(2, 60)),
+            expect="=",
+            size=(-1, 1),
+        ),
+        where="appendix E",
+    )
+    yield claim(
+        "i",
+        "Tickets of more than 10 to 20 % of the size learn faster and score "
+        "higher than the dense network.",
+        "abstract",
+        Comparison(ticket(between(20, 60)), DENSE_TICKET, **FASTER),
+        Comparison(ticket(between(20, 60)), DENSE_TICKET),
+        where="abstract",
+    )
+    plain, pruned = numbers.dropout
+    yield claim(
+        "h",
+        f"Dropout makes the dense network {plain} points better, and pruning "
+        f"on top of it up to {pruned} more.",
+        "recalled",
+    )
+
+
+CLAIMS = tuple(
+    claim
+    for network, numbers in CONVS.items()
+    for claim in _conv(network, numbers)
+)

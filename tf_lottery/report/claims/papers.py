@@ -1,0 +1,15 @@
+"""All claims of all papers, in the order of the pages."""
+
+from tf_lottery.report.claims import (
+    frankle2019,
+    frankle2019_convolutions,
+    zhou2019,
+    zhou2019_table1,
+)
+
+CLAIMS = (
+    *frankle2019.CLAIMS,
+    *frankle2019_convolutions.CLAIMS,
+    *zhou2019.CLAIMS,
+    *zhou2019_table1.CLAIMS,
+)
