@@ -3,6 +3,7 @@
 The only file that knows gin.
 """
 
+import difflib
 import importlib
 import os
 import pathlib
@@ -14,7 +15,10 @@ from absl import flags, logging
 if TYPE_CHECKING:
     from tf_lottery.experiments.plan import Plan
 
-ROOT = pathlib.Path(__file__).parent.parent
+PACKAGE = pathlib.Path(__file__).parent
+ROOT = PACKAGE if (PACKAGE / "gin").is_dir() else PACKAGE.parent
+"""The folder that has gin/: the package, in an installed wheel, or else the
+repository."""
 
 GIN_FILE = flags.DEFINE_multi_string(
     "gin_file", [], "A gin file; repeatable, later ones override earlier ones."
@@ -46,6 +50,8 @@ def read_plan(files: list[str], bindings: list[str]) -> "tuple[Plan, str]":
     try:
         for module in IMPORT_MODULE.value:
             importlib.import_module(module)
+        for file in files:
+            _expect_file(file)
         gin.parse_config_files_and_bindings(files, bindings)
         _expect_used_macros(gin.config_str(), files, bindings)
         plan = gin.get_configurable("tf_lottery.experiments.plan.Plan")()
@@ -56,6 +62,31 @@ def read_plan(files: list[str], bindings: list[str]) -> "tuple[Plan, str]":
     finally:
         logging.set_verbosity(verbosity)
     return plan, gin.config_str()
+
+
+def shipped() -> list[str]:
+    """Returns the gin files that come with the package, by their names."""
+    return sorted(
+        path.relative_to(ROOT).as_posix()
+        for path in (ROOT / "gin").rglob("*.gin")
+    )
+
+
+def _expect_file(file: str) -> None:
+    """Raises ValueError for a gin file that is neither here nor shipped."""
+    if pathlib.Path(file).is_file() or (ROOT / file).is_file() or "://" in file:
+        return
+    known = shipped()
+    if not known:
+        raise ValueError(
+            f"expected the gin files of tf_lottery in {ROOT / 'gin'}, found "
+            "none: this installation is not whole"
+        )
+    alike = difflib.get_close_matches(file, known, n=5, cutoff=0.5)
+    raise ValueError(
+        f"expected a gin file that is in this folder or shipped, such as "
+        f"{', '.join(alike or known[:5])}, received {file!r}"
+    )
 
 
 def _expect_used_macros(
