@@ -12,6 +12,8 @@ import pytest
 from absl import flags
 from conftest import ROOT
 
+import tf_lottery
+
 README = ROOT / "README.md"
 DOCS = ROOT / "docs"
 PAGES = {
@@ -203,3 +205,24 @@ def test_the_verdicts_of_the_pages_are_those_of_the_readme():
     there = re.findall(counts, PAGES["docs/reproduce/results.md"], re.M)
     assert there == re.findall(counts, PAGES["README.md"], re.M)
     assert len(there) == 4
+
+
+def test_the_site_has_what_is_exported_and_no_broken_links(tmp_path):
+    pytest.importorskip("mkdocs")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
+    done = subprocess.run(
+        [*command, f"--site-dir={tmp_path}"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    reference = (tmp_path / "reference.html").read_text()
+    headings = re.findall(r'<h2 id="tf_lottery\.([\w.]+)"', reference)
+    names = [heading.split(".")[-1] for heading in headings]
+    assert sorted(names) == sorted(tf_lottery.__all__)
+    for page in tmp_path.rglob("*.html"):
+        for target in re.findall(r'(?:href|src)="([^"#?]+)', page.read_text()):
+            if not re.match(r"[a-z]+:", target) and page.name != "404.html":
+                path = pathlib.Path(os.path.normpath(page.parent / target))
+                assert path.exists(), f"{page.relative_to(tmp_path)}: {target}"
