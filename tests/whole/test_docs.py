@@ -207,6 +207,11 @@ def test_the_verdicts_of_the_pages_are_those_of_the_readme():
     assert len(there) == 4
 
 
+def test_the_citation_is_of_this_version():
+    citation = (ROOT / "CITATION.cff").read_text()
+    assert f"\nversion: {tf_lottery.__version__}\n" in citation
+
+
 def test_the_site_has_what_is_exported_and_no_broken_links(tmp_path):
     pytest.importorskip("mkdocs")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet"]
