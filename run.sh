@@ -3,6 +3,7 @@
 #   ./run.sh           runs the main job on digits that need no download
 #   ./run.sh test      runs the tests; arguments go to pytest
 #   ./run.sh check     runs ruff and mypy
+#   ./run.sh docs      builds the pages of docs/ into site/; `docs serve` shows them
 set -euo pipefail
 cd "$(dirname "$0")"
 
@@ -18,6 +19,11 @@ setup() {
   "${PYTHON:-python3}" -m venv "$VENV"
   "$VENV/bin/python" -m pip install --quiet --editable '.[dev]'
   echo "$STAMP" > "$VENV/installed"
+}
+
+usage() {
+  echo "usage: ./run.sh [test|check|docs [serve]]" >&2
+  exit 2
 }
 
 case "${1:-main}" in
@@ -39,8 +45,17 @@ case "${1:-main}" in
     "$VENV/bin/ruff" format --check .
     exec "$VENV/bin/mypy"
     ;;
+  docs)
+    setup
+    # It advertises otherwise.
+    export NO_MKDOCS_2_WARNING=1
+    case "${2:-build}" in
+      build) exec "$VENV/bin/python" -m mkdocs build --strict ;;
+      serve) exec "$VENV/bin/python" -m mkdocs serve ;;
+      *) usage ;;
+    esac
+    ;;
   *)
-    echo "usage: ./run.sh [test|check]" >&2
-    exit 2
+    usage
     ;;
 esac
