@@ -1,6 +1,6 @@
 """Saliency: what criteria may look at beside weights, of any masked model.
 
-    gradient            of the loss, for `criteria.snip` and `grad`
+    gradient            of the loss, for `sensitivity.snip` and `grad`
     hessian_gradient    the loss's Hessian times its gradient, for `grasp`
     flow                of the synaptic flow, for `synflow`; needs no data
 

@@ -23,8 +23,8 @@ two are known to `tf_lottery.prune_model`, and not to experiments.
 >>> large_final_same_sign_single(w_init, w_final).tolist()
 [True, False, True]
 
-A criterion of your own is a function in a module of your own; the README has
-an example.
+A criterion of your own is a function in a module of your own;
+docs/extend/criterion.md has an example.
 
 Unless a docstring says otherwise, the names and formulas are those of Zhou et
 al. 2019, "Deconstructing Lottery Tickets", section 2 and figure 2. Ties are
