@@ -75,7 +75,8 @@ def evaluation(recipe: Recipe, source: Resident) -> Evaluate:
     model = recipe.new_model(source.shapes, 0)
     strategy = tf.distribute.get_strategy()
     jit = steps.compiles_well(model, strategy)
-    return evaluator(model, source, strategy, jit, recipe.mask_samples)
+    samples = recipe.mask_samples
+    return evaluator(recipe.task, model, source, strategy, jit, samples)
 
 
 def keras_fit(recipe: Recipe, source: Resident, count: int) -> Work:

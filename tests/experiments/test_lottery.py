@@ -82,7 +82,7 @@ def run(rule, seed=0, **fields):
 
 def remaining(records):
     of_all = ("all", "remaining")
-    return [r for r in records if (r.split, r.metric) == of_all]
+    return [r for r in records if (r.where, r.metric) == of_all]
 
 
 def kept(ticket):
@@ -131,7 +131,7 @@ def test_a_chain_shows_masks_and_how_weights_moved():
         i.value
         for i in items
         if isinstance(i, Record)
-        and (i.round, i.split, i.metric) == (1, "all", "sign agreement")
+        and (i.round, i.where, i.metric) == (1, "all", "sign agreement")
     ]
     assert measured == same / sum(kept(tickets[1]).values())
 

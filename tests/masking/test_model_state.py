@@ -11,11 +11,12 @@ from tf_lottery.masking.model_state import (
 )
 from tf_lottery.rules import actions
 from tf_lottery.workloads.models.lenet import LeNet
+from tf_lottery.workloads.task import Shapes
 
 
 @pytest.fixture
 def model():
-    return LeNet((5, 4))((3, 3, 1), 2, fixed_mask, seed=0)
+    return LeNet((5, 4))(Shapes((3, 3, 1), 2), fixed_mask, seed=0)
 
 
 def test_a_ticket_holds_every_variable_once(model):
@@ -26,7 +27,7 @@ def test_a_ticket_holds_every_variable_once(model):
 
 
 def test_a_state_goes_from_one_model_to_another(model):
-    other = LeNet((5, 4))((3, 3, 1), 2, fixed_mask, seed=1)
+    other = LeNet((5, 4))(Shapes((3, 3, 1), 2), fixed_mask, seed=1)
     load_state(other, read_state(model))
     x = np.random.default_rng(0).random((4, 3, 3, 1), np.float32)
     assert np.array_equal(model(x), other(x))
@@ -45,7 +46,7 @@ def test_a_state_of_another_shape_or_model_is_refused(model):
     wrong = {**state, "fc1/bias": np.ones(5), "output/bias": np.zeros(3)}
     with pytest.raises(ValueError, match=r"output/bias of shape \(2,\).*3,"):
         load_state(model, wrong)
-    learned = LeNet((5, 4))((3, 3, 1), 2, BernoulliMask, seed=0)
+    learned = LeNet((5, 4))(Shapes((3, 3, 1), 2), BernoulliMask, seed=0)
     with pytest.raises(ValueError, match="expected a state with the variables"):
         load_state(learned, state)
     assert all(

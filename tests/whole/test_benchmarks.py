@@ -54,7 +54,7 @@ def not_to_be_had(images, strategy, data_dir):
 @pytest.mark.parametrize("name", ["LeNet", "supermask", "Conv2 bf16"])
 def test_the_limit_updates_every_kernel_of_the_network(name):
     recipe = NETS[name].recipe
-    bare = limits.bare_layers(recipe, (32, 32, 3), 10)
+    bare = limits.bare_layers(recipe, Shapes((32, 32, 3), 10))
     masked = recipe.new_model(Shapes((32, 32, 3), 10), 0)
     assert [tuple(layer.kernel.shape) for layer in bare if layer.weights] == [
         tuple(layer.raw_kernel.shape) for layer in masked_layers(masked)
