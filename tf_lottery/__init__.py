@@ -47,8 +47,8 @@ if TYPE_CHECKING:
     from tf_lottery.rules import budgets as budgets
     from tf_lottery.rules import criteria as criteria
     from tf_lottery.rules import sensitivity as sensitivity
+    from tf_lottery.rules.forgetting import Forgetting as Forgetting
     from tf_lottery.rules.n_of_m import n_of_m as n_of_m
-    from tf_lottery.rules.tickets import Forgetting as Forgetting
     from tf_lottery.rules.tickets import Ticket as Ticket
 
 __version__ = "0.1.0"
@@ -57,7 +57,7 @@ _HOMES = {
     "BernoulliMask": "masking.masks",
     "ConstantSchedule": "compression.pruning_schedules",
     "FixedMask": "masking.masks",
-    "Forgetting": "rules.tickets",
+    "Forgetting": "rules.forgetting",
     "GradualPruning": "compression.gradual_pruning",
     "PolynomialSchedule": "compression.pruning_schedules",
     "Ticket": "rules.tickets",

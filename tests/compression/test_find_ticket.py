@@ -17,7 +17,8 @@ from tf_lottery.masking.kernels import masked_kernels
 from tf_lottery.masking.masks import BernoulliMask
 from tf_lottery.masking.model_state import read_state, read_ticket
 from tf_lottery.rules import actions, criteria, n_of_m, sensitivity, tickets
-from tf_lottery.rules.tickets import Forgetting, Ticket
+from tf_lottery.rules.forgetting import Forgetting
+from tf_lottery.rules.tickets import Ticket
 
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(64, 6)).astype("float32")
@@ -227,7 +228,7 @@ def snip_rule():
         (dict(rounds=0), "rounds to be a whole number"),
         (dict(scope="layers"), "scope to be one of layer, global"),
         (dict(rule=criteria.random), "expected rule to be of class Forgetting"),
-        (dict(rule=snip_rule()), "prune_model takes those"),
+        (dict(rule=snip_rule()), "which only tf_lottery.prune_model knows"),
     ],
 )
 def test_wrong_arguments_are_refused_before_anything_is_trained(

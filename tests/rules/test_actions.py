@@ -33,6 +33,7 @@ def act(name, **changed):
 
 EXACT = {
     "rewind": W_INIT,
+    "keep": W_FINAL,
     "zero": [0, 0, 0, 0, 0],
     "zero_if_shrunk": [0, -1, 2, -3, 0],
     "zero_if_grown": [4, 0, 2, 0, -2],

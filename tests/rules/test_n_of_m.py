@@ -15,8 +15,9 @@ from tf_lottery import configuration
 from tf_lottery.foundation import identity, seeds
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.rules import criteria, sensitivity
+from tf_lottery.rules.forgetting import Forgetting, Known, forget
 from tf_lottery.rules.n_of_m import n_of_m
-from tf_lottery.rules.tickets import Forgetting, Known, Ticket, forget
+from tf_lottery.rules.tickets import Ticket
 
 PATH = "fc/kernel"
 
@@ -92,8 +93,8 @@ def test_it_names_what_the_criterion_names():
     known = Known(
         dense={},
         fresh=dict,
-        gradient=lambda: {PATH: np.arange(8.0).reshape(8, 1)},
         generator=functools.partial(seeds.generator, 0),
+        derivatives={"gradient": lambda: {PATH: np.arange(8.0).reshape(8, 1)}},
     )
     for criterion in (sensitivity.snip, of_mask):
         rule = Forgetting(n_of_m(1, 4, criterion))

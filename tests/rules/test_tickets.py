@@ -9,7 +9,8 @@ import pytest
 from tf_lottery.foundation import seeds
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.rules import actions, sensitivity
-from tf_lottery.rules.tickets import Forgetting, Known, Ticket, forget
+from tf_lottery.rules.forgetting import Forgetting, Known, forget
+from tf_lottery.rules.tickets import Ticket
 
 PATH = "fc/kernel"
 W_INIT = np.array([[0.1, -0.2, 0.3], [-0.4, 0.5, -0.6]], np.float32)
@@ -30,8 +31,8 @@ def known(round=1):
     return Known(
         dense={PATH: W_INIT},
         fresh=lambda: {PATH: 10 * W_INIT},
-        gradient=lambda: {PATH: np.arange(6.0).reshape(2, 3)},
         generator=functools.partial(seeds.generator, 0, round),
+        derivatives={"gradient": lambda: {PATH: np.arange(6.0).reshape(2, 3)}},
     )
 
 
@@ -128,7 +129,9 @@ def test_the_gradient_is_asked_for_only_if_it_is_looked_at():
     def refuse():
         raise AssertionError("nobody looks at it")
 
-    lazy = dataclasses.replace(known(), gradient=refuse, fresh=refuse)
+    lazy = dataclasses.replace(
+        known(), derivatives={"gradient": refuse}, fresh=refuse
+    )
     forget(ticket(), {PATH: TRAINED}, Forgetting(), {PATH: 0.5}, lazy)
     new = after(Forgetting(criterion=sensitivity.grad), 1 / 6)
     assert new.masks[PATH].tolist() == [[0, 1, 1], [1, 1, 1]]

@@ -21,8 +21,9 @@ from tf_lottery.experiments.arms import Rule
 from tf_lottery.foundation import identity
 from tf_lottery.masking.masks import BernoulliMask
 from tf_lottery.rules import criteria, sensitivity
+from tf_lottery.rules.forgetting import Forgetting
 from tf_lottery.rules.n_of_m import n_of_m
-from tf_lottery.rules.tickets import Forgetting, Ticket
+from tf_lottery.rules.tickets import Ticket
 from tf_lottery.training.recipes import Recipe
 from tf_lottery.training.request import Training
 from tf_lottery.workloads.algorithms import ModularAddition

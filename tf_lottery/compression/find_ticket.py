@@ -41,7 +41,8 @@ from tf_lottery.masking.model_state import (
     variable_scope,
 )
 from tf_lottery.rules import pruning
-from tf_lottery.rules.tickets import Arrays, Forgetting, Known, Ticket, forget
+from tf_lottery.rules.forgetting import Forgetting, Known, forget
+from tf_lottery.rules.tickets import Arrays, Ticket
 
 History = dict[str, list[float]]
 
@@ -227,14 +228,8 @@ def _known(start: Ticket, model: keras.Model, seed: int, number: int) -> Known:
     def generator(what: str, path: str) -> np.random.Generator:
         return seeds.generator(seed, what, number, places[path])
 
-    def gradient() -> Arrays:
-        raise InvalidValue(
-            "expected a criterion of w_init, w_final and mask, received one "
-            "that needs data; prune_model takes those"
-        )
-
     fresh = functools.cache(lambda: _fresh(model, seed, number))
-    return Known(start.weights, fresh, gradient, generator)
+    return Known(start.weights, fresh, generator, derivatives={})
 
 
 def _fresh(model: keras.Model, seed: int, number: int) -> Arrays:

@@ -20,7 +20,8 @@ from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.masking.kernels import fixed_kernels
 from tf_lottery.masking.model_state import load_state, read_state
 from tf_lottery.rules import criteria, pruning
-from tf_lottery.rules.tickets import Forgetting, Function
+from tf_lottery.rules.forgetting import Forgetting
+from tf_lottery.rules.tickets import Function
 
 
 class GradualPruning(keras.callbacks.Callback):

@@ -34,20 +34,14 @@ from tf_lottery.masking.kernels import channel_axes, fixed_kernels, places_of
 from tf_lottery.masking.layers import MaskedKernel
 from tf_lottery.masking.model_state import read_ticket
 from tf_lottery.rules import criteria, pruning
-from tf_lottery.rules.tickets import (
-    Arrays,
-    Forgetting,
-    Function,
-    Known,
-    Ticket,
-    forget,
-)
+from tf_lottery.rules.forgetting import DERIVATIVES, Forgetting, Known, forget
+from tf_lottery.rules.tickets import Arrays, Function, Ticket
 
 Axes = Mapping[str, int | None]
 Remaining = float | Mapping[str, float] | None
 
 ALL = "all"
-NEED_DATA = {"gradient", "hessian_gradient"}
+NEED_DATA = {name for name, of in DERIVATIVES.items() if of.of_batch}
 
 
 def prune_model(
@@ -237,14 +231,16 @@ def _known(
     return Known(
         dense=ticket.weights,
         fresh=dict,
-        gradient=functools.cache(lambda: saliency.gradient(*of_batch)),
         generator=lambda what, path: seeds.generator(
             seed, what, number, places[path]
         ),
-        hessian_gradient=functools.cache(
-            lambda: saliency.hessian_gradient(*of_batch)
-        ),
-        flow=functools.cache(lambda: saliency.flow(model, x)),
+        derivatives={
+            "gradient": functools.cache(lambda: saliency.gradient(*of_batch)),
+            "hessian_gradient": functools.cache(
+                lambda: saliency.hessian_gradient(*of_batch)
+            ),
+            "flow": functools.cache(lambda: saliency.flow(model, x)),
+        },
     )
 
 

@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 from tf_lottery.foundation import checks
 from tf_lottery.foundation.checks import InvalidValue
-from tf_lottery.rules.tickets import Forgetting, Function
+from tf_lottery.rules.forgetting import Forgetting
+from tf_lottery.rules.tickets import Function
 from tf_lottery.training.peers.tfmot_schedule import TfmotGradual
 
 
@@ -40,6 +41,12 @@ class Rule(Forgetting):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        for name in ("trains_on", "keep_rest", "biases"):
+            if getattr(self, name) is not None:
+                raise InvalidValue(
+                    f"expected an arm of rounds to freeze what it prunes, "
+                    f"received {name} = {getattr(self, name)!r}"
+                )
         checks.boolean("one_shot", self.one_shot)
         checks.boolean("untrained", self.untrained)
         if self.control is not None:

@@ -9,13 +9,8 @@ from tf_lottery.experiments.arms import Rule
 from tf_lottery.experiments.plan import Engine
 from tf_lottery.foundation import seeds
 from tf_lottery.rules import pruning
-from tf_lottery.rules.tickets import (
-    Arrays,
-    Forgetting,
-    Known,
-    Ticket,
-    forget,
-)
+from tf_lottery.rules.forgetting import Forgetting, Known, forget
+from tf_lottery.rules.tickets import Arrays, Ticket
 from tf_lottery.training.recipes import Recipe
 from tf_lottery.training.request import Training
 
@@ -70,8 +65,8 @@ class Chain:
             fresh=functools.cache(
                 lambda: self.engine.new_ticket(self.recipe, other).weights
             ),
-            gradient=lambda: self._gradient,
             generator=functools.partial(generator_of, self.seed, draw, round),
+            derivatives={"gradient": lambda: self._gradient},
         )
 
     @functools.cached_property

@@ -17,12 +17,8 @@ from tf_lottery.experiments.chains import Chain, generator_of
 from tf_lottery.foundation import seeds
 from tf_lottery.foundation.records import Record, Snapshot
 from tf_lottery.rules import pruning, weight_plane
-from tf_lottery.rules.tickets import (
-    Arrays,
-    Forgetting,
-    Ticket,
-    forget,
-)
+from tf_lottery.rules.forgetting import Forgetting, forget
+from tf_lottery.rules.tickets import Arrays, Ticket
 from tf_lottery.training.peers.tfmot_schedule import PeerPruning, TfmotGradual
 from tf_lottery.training.request import Training
 

@@ -40,7 +40,7 @@ NAMES = {
     "tf_lottery.rules.criteria": "criteria",
     "tf_lottery.rules.n_of_m": "n_of_m",
     "tf_lottery.rules.sensitivity": "sensitivity",
-    "tf_lottery.rules.tickets": "tickets",
+    "tf_lottery.rules.forgetting": "tickets",
     "tf_lottery.training.peers.tfmot_schedule": "tfmot",
     "tf_lottery.training.recipes": "recipes",
     "tf_lottery.workloads.algorithms": "algorithms",

@@ -43,6 +43,16 @@ def rewind(w_init: np.ndarray) -> np.ndarray:
     return w_init
 
 
+def keep(w_final: np.ndarray) -> np.ndarray:
+    """Returns `w_final`: kept weights stay as the training left them.
+
+    References:
+        Zhou et al. 2022, section 3: what Knowledge Evolution and later-layer
+        forgetting do with the weights that are not forgotten.
+    """
+    return w_final
+
+
 def zero(w_init: np.ndarray) -> np.ndarray:
     """Returns zeros."""
     return np.zeros_like(w_init)

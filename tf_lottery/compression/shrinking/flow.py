@@ -24,7 +24,7 @@ from tf_lottery.compression.shrinking.channels import Channels
 from tf_lottery.compression.shrinking.passes import ONCE, PASSES, Found
 from tf_lottery.masking.composites import plain_type
 
-Known = Channels | None
+KnownChannels = Channels | None
 """None: of a tensor whose last axis is not channels, or has no fixed size."""
 
 
@@ -68,8 +68,8 @@ class Walk:
         self._calls = Counter(_operations(model))
 
     def through(
-        self, model: keras.Model, inputs: Sequence[Known]
-    ) -> list[Known]:
+        self, model: keras.Model, inputs: Sequence[KnownChannels]
+    ) -> list[KnownChannels]:
         """Returns the channels of a model's outputs."""
         known = dict(zip(map(id, model.inputs), inputs, strict=True))
         for node in _nodes(model):
@@ -83,12 +83,12 @@ class Walk:
             known.update(zip(map(id, node.outputs), made, strict=True))
         return [known[id(x)] for x in model.outputs]
 
-    def need(self, channels: Known, why: str) -> None:
+    def need(self, channels: KnownChannels, why: str) -> None:
         """Notes that channels have to stay."""
         if channels is not None:
             self.found.wiring.need(channels, why)
 
-    def unknown(self, tensor: Any, name: str) -> Known:
+    def unknown(self, tensor: Any, name: str) -> KnownChannels:
         """Returns new channels of which nothing is known: they stay."""
         if len(tensor.shape) < 2 or tensor.shape[-1] is None:
             return None
@@ -96,7 +96,9 @@ class Walk:
         self.need(channels, f"of {name}")
         return channels
 
-    def _pass(self, node: Any, read: Sequence[Known]) -> list[Known] | None:
+    def _pass(
+        self, node: Any, read: Sequence[KnownChannels]
+    ) -> list[KnownChannels] | None:
         """Returns the channels of a node's outputs; None if it is unknown."""
         layer = node.operation
         inputs = [channels for channels in read if channels is not None]
