@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from benchmarks.measuring import Work
+from benchmarks.nets import new_model
 from tf_lottery.training import steps
 from tf_lottery.training.recipes import Recipe
 from tf_lottery.workloads.images.batches import Resident
@@ -50,7 +51,7 @@ def bare_layers(
     recipe: Recipe, image_shape: tuple[int, ...], classes: int
 ) -> list[keras.Layer]:
     """Returns the products of a recipe's network, one after the other."""
-    masked = recipe.new_model(image_shape, classes, 0)
+    masked = new_model(recipe, image_shape, classes)
     bare = [layer for layer in map(_bare, masked.layers) if layer is not None]
     keras.Sequential([keras.Input(image_shape), *bare])  # builds them
     return bare

@@ -2,13 +2,13 @@
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
 
 from tf_lottery.masking.conversion import strip_masks
-from tf_lottery.masking.masks import BernoulliMask
+from tf_lottery.masking.masks import BernoulliMask, fixed_mask
 from tf_lottery.training.recipes import Recipe
 from tf_lottery.workloads.images.image_sets import Images
 from tf_lottery.workloads.models.conv import Conv
@@ -77,3 +77,26 @@ NETS = {
         for short, policy in (("f32", "float32"), ("bf16", "mixed_bfloat16"))
     },
 }
+
+
+def images_of(recipe: Recipe) -> Images:
+    """Returns the images that a recipe trains on."""
+    return recipe.images
+
+
+def on_images(recipe: Recipe, name: str) -> Recipe:
+    """Returns a recipe that trains on other images, by their name."""
+    return replace(recipe, images=replace(recipe.images, name=name))
+
+
+def new_model(
+    recipe: Recipe, image_shape: tuple[int, ...], classes: int
+) -> keras.Model:
+    """Returns a recipe's network, of seed 0."""
+    return recipe.new_model(image_shape, classes, 0)
+
+
+def without_masks(recipe: Recipe) -> Recipe:
+    """Returns a recipe whose network has Keras' own layers."""
+    # Fixed ones are taken off: learned masks would leave the kernels frozen.
+    return replace(recipe, model=Plain(recipe.model), kernel_mask=fixed_mask)

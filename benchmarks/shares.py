@@ -43,7 +43,7 @@ from tensorflow.compiler.xla.service.hlo_pb2 import HloProto
 from tensorflow.tsl.profiler.protobuf.xplane_pb2 import XSpace
 
 from benchmarks import measuring
-from benchmarks.nets import NETS
+from benchmarks.nets import NETS, images_of
 from benchmarks.steps import open_images, our_loop
 from tf_lottery.training.recipes import Recipe
 from tf_lottery.workloads.images.batches import Resident
@@ -182,7 +182,7 @@ def main() -> None:
     if options.alone:
         [name] = options.nets
         recipe = NETS[name].recipe
-        source = open_images(recipe.images, options.data_dir)
+        source = open_images(images_of(recipe), options.data_dir)
         count = options.steps or NETS[name].steps
         print(json.dumps(measure(recipe, source, count)))
         return

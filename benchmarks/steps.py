@@ -41,8 +41,7 @@ from benchmarks.measuring import (
     median_seconds,
     parser,
 )
-from benchmarks.nets import NETS, Net, Plain
-from tf_lottery.masking.masks import fixed_mask
+from benchmarks.nets import NETS, Net, images_of, new_model, without_masks
 from tf_lottery.training import steps
 from tf_lottery.training.evaluation import Evaluate, evaluator
 from tf_lottery.training.recipes import Recipe
@@ -57,7 +56,7 @@ from tf_lottery.workloads.images.image_sets import (
 def our_loop(recipe: Recipe, source: Resident, count: int) -> Work:
     """Returns what trains for `count` steps in our loop."""
     recipe = replace(recipe, eval_every=count)
-    model = recipe.new_model(source.image_shape, source.classes, 0)
+    model = new_model(recipe, source.image_shape, source.classes)
     optimizer = recipe.new_optimizer()
     optimizer.build(model.trainable_variables)
     strategy = tf.distribute.get_strategy()
@@ -68,7 +67,7 @@ def our_loop(recipe: Recipe, source: Resident, count: int) -> Work:
 
 def evaluation(recipe: Recipe, source: Resident) -> Evaluate:
     """Returns what evaluates a split."""
-    model = recipe.new_model(source.image_shape, source.classes, 0)
+    model = new_model(recipe, source.image_shape, source.classes)
     strategy = tf.distribute.get_strategy()
     jit = steps.compiles_well(model, strategy)
     return evaluator(model, source, strategy, jit, recipe.mask_samples)
@@ -79,7 +78,7 @@ def keras_fit(recipe: Recipe, source: Resident, count: int) -> Work:
 
     The batches lie in memory, scaled, so that fit has nothing to read.
     """
-    model = recipe.new_model(source.image_shape, source.classes, 0)
+    model = new_model(recipe, source.image_shape, source.classes)
     model.compile(
         recipe.new_optimizer(),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -100,11 +99,9 @@ def keras_fit(recipe: Recipe, source: Resident, count: int) -> Work:
 def candidates(net: Net, source: Resident, count: int) -> dict[str, Work]:
     """Returns all that is measured of a network, by name."""
     recipe = net.recipe
-    # Fixed ones are taken off: learned masks would leave the kernels frozen.
-    plain = replace(recipe, model=Plain(recipe.model), kernel_mask=fixed_mask)
     work = {
         "our loop": our_loop(recipe, source, count),
-        "no masks": our_loop(plain, source, count),
+        "no masks": our_loop(without_masks(recipe), source, count),
         "limit": limit(recipe, source, count),
         "model.fit": keras_fit(recipe, source, count),
     }
@@ -123,7 +120,7 @@ def measure(options: argparse.Namespace) -> Values:
     values: Values = {}
     for name in options.nets:
         net = NETS[name]
-        source = open_images(net.recipe.images, options.data_dir)
+        source = open_images(images_of(net.recipe), options.data_dir)
         count = options.steps or net.steps
         medians = median_seconds(candidates(net, source, count), options.rounds)
         for what, seconds in medians.items():

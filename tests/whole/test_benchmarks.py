@@ -10,6 +10,7 @@ import tensorflow as tf
 from benchmarks import __main__ as everything
 from benchmarks import limit as limits
 from benchmarks import (
+    nets,
     pruning,
     report,
     shares,
@@ -54,7 +55,7 @@ def not_to_be_had(images, strategy, data_dir):
 def test_the_limit_updates_every_kernel_of_the_network(name):
     recipe = NETS[name].recipe
     bare = limits.bare_layers(recipe, (32, 32, 3), 10)
-    masked = recipe.new_model((32, 32, 3), 10, 0)
+    masked = nets.new_model(recipe, (32, 32, 3), 10)
     assert [tuple(layer.kernel.shape) for layer in bare if layer.weights] == [
         tuple(layer.raw_kernel.shape) for layer in masked_layers(masked)
     ]
@@ -94,7 +95,7 @@ def test_the_peer_in_torch_has_the_same_network(name):
         ImageArrays(noise, labels, sizes, 10), tf.distribute.get_strategy()
     )
     recipe = NETS[name].recipe
-    model = recipe.new_model(shape, 10, 0)
+    model = nets.new_model(recipe, shape, 10)
     net = torch_steps.Net(model.layers, recipe.kernel_mask(seed=0))
     assert sum(w.numel() for w in net.parameters() if w.requires_grad) == sum(
         math.prod(variable.shape) for variable in model.trainable_variables
