@@ -44,7 +44,7 @@ from tensorflow.compiler.xla.service.hlo_pb2 import HloProto
 from tensorflow.tsl.profiler.protobuf.xplane_pb2 import XSpace
 
 from benchmarks import measuring
-from benchmarks.nets import NETS, images_of
+from benchmarks.nets import NETS, images_of, measurable
 from benchmarks.steps import open_images, our_loop
 from tf_lottery.training.recipes import Recipe
 from tf_lottery.workloads.images.batches import Resident
@@ -187,7 +187,7 @@ def main() -> None:
         count = options.steps or NETS[name].steps
         print(json.dumps(measure(recipe, source, count)))
         return
-    names = options.nets
+    names = measurable(options.nets)
     measures = {name: functools.partial(alone, name) for name in names}
     values = measuring.measure_each(measures, options.json)
     table = Table("per cent", "ms", *CATEGORIES, box=None, padding=(0, 1, 0, 0))

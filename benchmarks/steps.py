@@ -46,6 +46,7 @@ from benchmarks.nets import (
     NETS,
     Net,
     images_of,
+    measurable,
     new_model,
     without_masks,
 )
@@ -201,7 +202,7 @@ def main() -> None:
     arguments.add_argument("--data_dir")
     arguments.add_argument("--nets", nargs="+", choices=NETS, default=[*NETS])
     options = arguments.parse_args()
-    names = options.nets
+    names = measurable(options.nets)
     all_ms: Values = {}
 
     def compared(name: str) -> Values:

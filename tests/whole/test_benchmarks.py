@@ -368,6 +368,55 @@ def test_progress_says_whose_turn_it_is_and_the_median_so_far(monkeypatch):
     ]
 
 
+LENET_AND_CONV2 = ["LeNet", "Conv2 f32", "Conv2 bf16"]
+
+
+@pytest.mark.parametrize("flag", ["avx512_bf16", "amx_bf16", "bf16"])
+def test_bfloat16_is_measured_by_processors_with_units(
+    monkeypatch, capsys, tmp_path, flag
+):
+    processor(monkeypatch, tmp_path, f"flags : avx2 {flag} sse")
+    assert nets.measurable(LENET_AND_CONV2) == LENET_AND_CONV2
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("flags", ["flags : avx512f svebf16", None])
+def test_bfloat16_is_skipped_without_units(
+    monkeypatch, capsys, tmp_path, flags
+):
+    processor(monkeypatch, tmp_path, flags)
+    assert nets.measurable(LENET_AND_CONV2) == ["LeNet", "Conv2 f32"]
+    [line] = capsys.readouterr().out.splitlines()
+    assert line.startswith("Skipped Conv2 bf16: ")
+    assert ("cannot be known" if flags is None else "no units") in line
+    assert nets.measurable(["LeNet"]) == ["LeNet"]
+    assert capsys.readouterr().out == ""
+    device = ["GPU:0"]
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: device)
+    assert nets.measurable(LENET_AND_CONV2) == LENET_AND_CONV2
+
+
+@pytest.mark.parametrize("part", [steps, shares])
+def test_parts_have_no_numbers_of_bfloat16_without_units(
+    monkeypatch, capsys, tmp_path, part
+):
+    processor(monkeypatch, tmp_path, "flags : avx512f")
+    file = tmp_path / "values.json"
+    arguments = ["--nets", "Conv2 bf16", f"--json={file}"]
+    monkeypatch.setattr(sys, "argv", ["a part", *arguments])
+    part.main()
+    assert json.loads(file.read_text()) == {}
+    assert "Skipped Conv2 bf16" in capsys.readouterr().out
+
+
+def processor(monkeypatch, tmp_path, flags):
+    file = tmp_path / "cpuinfo"
+    if flags is not None:
+        file.write_text(f"model name : some\n{flags}\n")
+    monkeypatch.setattr(nets, "CPUINFO", file)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: [])
+
+
 def test_all_parts_are_modules_with_the_arguments_they_are_called_with():
     for part in everything.PARTS:
         path = pathlib.Path(everything.__file__).with_name(f"{part}.py")
