@@ -9,14 +9,18 @@ import signal
 import subprocess
 import sys
 import time
+import types
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from benchmarks import __main__ as everything
-from benchmarks import limit as limits
 from benchmarks import (
+    checkout,
+    checkouts,
     measuring,
     nets,
     pruning,
@@ -27,6 +31,7 @@ from benchmarks import (
     storing,
     workers,
 )
+from benchmarks import limit as limits
 from benchmarks.nets import NETS
 from tf_lottery.masking.kernels import masked_layers
 from tf_lottery.workloads.images.batches import Resident
@@ -415,6 +420,123 @@ def processor(monkeypatch, tmp_path, flags):
         file.write_text(f"model name : some\n{flags}\n")
     monkeypatch.setattr(nets, "CPUINFO", file)
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda _: [])
+
+
+WORKER = """
+import pathlib, sys
+assert sys.argv[1:] == ["LeNet", "5", ""]
+name = pathlib.Path.cwd().name
+times = iter([9, 1, 2, 4] if name == "other" else [9, 1, 1, 1])
+for _ in sys.stdin:
+    with open("{log}", "a") as log:
+        print(name, file=log)
+    print(next(times), flush=True)
+"""
+
+
+def test_two_checkouts_take_turns(monkeypatch, capsys, tmp_path):
+    this, other = tmp_path / "this", tmp_path / "other"
+    this.mkdir(), other.mkdir()
+    script, log = tmp_path / "worker.py", tmp_path / "log"
+    script.write_text(WORKER.format(log=log))
+    monkeypatch.setattr(checkouts, "WORKER", script)
+    monkeypatch.setattr(checkouts, "HERE", this)
+    file = tmp_path / "values.json"
+    arguments = [f"--other={other}", "--nets=LeNet", "--steps=5", "--rounds=3"]
+    monkeypatch.setattr(
+        sys, "argv", ["checkouts", *arguments, f"--json={file}"]
+    )
+    checkouts.main()
+    # The first ones compile; then each is first in its turn.
+    assert log.read_text().split() == [
+        *("this", "other") * 2,
+        *("other", "this"),
+        *("this", "other"),
+    ]
+    found = json.loads(file.read_text())
+    assert found == {
+        "LeNet, this, ms": 1,
+        "LeNet, other, ms": 2,
+        "LeNet, other over this": 2,
+        "LeNet, other over this, lowest": 1,
+        "LeNet, other over this, median of turns": 2,
+        "LeNet, other over this, highest": 4,
+    }
+    line = capsys.readouterr().out.splitlines()[0]
+    assert line.endswith("each turn: 1.000 2.000 4.000")
+
+
+def test_no_process_of_a_checkout_is_left(monkeypatch, tmp_path):
+    script = tmp_path / "worker.py"
+    script.write_text("import os, sys; input(); print(os.getpid(), flush=True)")
+    monkeypatch.setattr(checkouts, "WORKER", script)
+    with (
+        pytest.raises(SystemExit),
+        checkouts.worker(tmp_path, []) as do,
+    ):
+        pid = int(do())
+        sys.exit(130)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+@dataclass
+class Old:
+    """What version 0.1 has, as far as it is asked."""
+
+    recipe: Any = None
+    steps: int = 4
+    images: Any = None
+    name: str = "cifar10"
+    eval_every: int = 100
+
+
+@pytest.mark.parametrize(
+    "data_dir, opened", [("", "mnist_5k"), ("here", "cifar10")]
+)
+def test_the_other_checkout_may_be_version_0_1(monkeypatch, data_dir, opened):
+    ran = []
+
+    class Programs:
+        def __init__(self, recipe, source, strategy, seed):
+            assert (recipe.images.name, source) == (opened, opened)
+            assert recipe.eval_every == 4
+
+        def run(self, step, count):
+            ran.append((step, count))
+
+    monkeypatch.setattr(
+        checkout.tf_lottery.training, "Programs", Programs, raising=False
+    )
+    monkeypatch.setattr(checkout, "open_images", lambda images, _: images.name)
+    old = types.SimpleNamespace(
+        NETS={"Conv2 f32": Old(Old(images=Old()))},
+    )
+    monkeypatch.setattr(checkout, "nets", old)
+    assert checkout.trainer("Conv2 f32", 0, data_dir)() >= 0
+    assert ran == [(0, 4)]
+
+
+def test_this_checkout_trains():
+    assert checkout.trainer("LeNet", 3, "")() > 0
+
+
+def test_a_checkout_that_fails_is_named(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(checkouts, "WORKER", tmp_path / "no_such_script.py")
+    arguments = [f"--other={tmp_path}", "--nets=LeNet"]
+    monkeypatch.setattr(sys, "argv", ["checkouts", *arguments])
+    with pytest.raises(SystemExit, match="expected a time of"):
+        checkouts.main()
+
+
+@pytest.mark.slow  # starts TensorFlow in two processes
+def test_a_checkout_against_itself(monkeypatch, capsys):
+    arguments = [f"--other={checkouts.HERE}", "--nets=LeNet"]
+    arguments += ["--rounds=1", "--steps=3"]
+    monkeypatch.setattr(sys, "argv", ["checkouts", *arguments])
+    checkouts.main()
+    _, *lines = capsys.readouterr().out.splitlines()
+    assert numbers("\n".join(lines))["LeNet, other over this"] > 0
 
 
 def test_all_parts_are_modules_with_the_arguments_they_are_called_with():
