@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 from benchmarks.measuring import Work
+from benchmarks.nets import new_model, taken
 from tf_lottery.training import steps
 from tf_lottery.training.recipes import Recipe
 from tf_lottery.workloads.examples import Resident
@@ -19,8 +20,7 @@ from tf_lottery.workloads.task import Shapes
 def limit(recipe: Recipe, source: Resident, count: int) -> Work:
     """Returns what does the products and updates of `count` steps."""
     bare = bare_layers(recipe, source.shapes)
-    held = source.take(tf.range(recipe.batch_size))["inputs"]
-    x = recipe.task.prepare(held)
+    x, _ = taken(recipe, source, tf.range(recipe.batch_size))
     kernels = [layer.kernel for layer in bare if layer.weights]
     config = {**recipe.optimizer["config"], "learning_rate": 1e-6}
     optimizer = keras.optimizers.get({**recipe.optimizer, "config": config})
@@ -50,7 +50,7 @@ def limit(recipe: Recipe, source: Resident, count: int) -> Work:
 
 def bare_layers(recipe: Recipe, shapes: Shapes) -> list[keras.Layer]:
     """Returns the products of a recipe's network, one after the other."""
-    masked = recipe.new_model(shapes, 0)
+    masked = new_model(recipe, shapes)
     bare = [layer for layer in map(_bare, masked.layers) if layer is not None]
     keras.Sequential([keras.Input(shapes.inputs), *bare])  # builds them
     return bare

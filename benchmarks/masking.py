@@ -17,7 +17,13 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import keras
 import numpy as np
 
-from benchmarks.measuring import finish, parser
+from benchmarks.measuring import (
+    Values,
+    measure_each,
+    parser,
+    progress,
+    turn,
+)
 from tf_lottery import mask_model, prune_model
 
 STEPS = 4
@@ -49,9 +55,20 @@ def trainer(masked: bool, size: int) -> Callable[[], float]:
 def main() -> None:
     """Measures, and prints milliseconds a step and the ratio."""
     options = parser(__doc__, rounds=9, size=96).parse_args()
-    plain, masked = (trainer(m, options.size) for m in (False, True))
+    measures = {"MobileNetV2": lambda: measure(options.rounds, options.size)}
+    measure_each(measures, options.json)
+
+
+def measure(rounds: int, size: int) -> Values:
+    """Returns milliseconds a step, plain and masked, and the ratio."""
+    progress("MobileNetV2: first call, not counted")
+    plain, masked = (trainer(m, size) for m in (False, True))
     plain(), masked()  # compile
-    pairs = [(plain(), masked()) for _ in range(options.rounds)]
+    pairs: list[tuple[float, float]] = []
+    for number in range(1, rounds + 1):
+        before = [STEPS * sum(pair) for pair in pairs]
+        progress(turn("MobileNetV2", number, rounds, before))
+        pairs.append((plain(), masked()))
     values = {
         f"{name}, ms a step": 1000 * statistics.median(seconds)
         for name, seconds in zip(
@@ -60,7 +77,7 @@ def main() -> None:
     }
     ratios = [masked / plain for plain, masked in pairs]
     values["masked over plain"] = statistics.median(ratios)
-    finish(values, options.json)
+    return values
 
 
 if __name__ == "__main__":

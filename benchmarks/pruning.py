@@ -12,9 +12,11 @@ grows by the two that do the same.
 """
 
 import concurrent.futures
+import functools
 import math
 import multiprocessing
 import resource
+import signal
 import statistics
 import sys
 from collections.abc import Callable
@@ -23,10 +25,12 @@ import numpy as np
 
 from benchmarks.measuring import (
     Values,
-    finish,
     has_torch,
+    measure_each,
     parser,
+    progress,
     seconds,
+    turn,
 )
 from tf_lottery.foundation import seeds
 from tf_lottery.rules import criteria, pruning
@@ -54,10 +58,13 @@ def main() -> None:
     options = arguments.parse_args()
     if not has_torch():
         print("PyTorch is not installed: without it", file=sys.stderr)
-    values: Values = {}
-    for size in options.weights:
-        values |= measure(size, options.rounds)
-    finish(values, options.json)
+    measures = {
+        f"{size:,} weights" if size else "ResNet50": functools.partial(
+            measure, size, options.rounds
+        )
+        for size in options.weights
+    }
+    measure_each(measures, options.json)
 
 
 def measure(size: int, rounds: int) -> Values:
@@ -72,18 +79,20 @@ def measure(size: int, rounds: int) -> Values:
     peers = dict(PEERS)
     if not has_torch():
         del peers["torch global_unstructured"]
+    total = 4 * sum(map(math.prod, shapes.values()))  # bytes of float32
+    count = f"{total // 4:,} weights"
+    progress(f"{count}: memory")
     # First of all: a new process starts with the peak of the one it comes from.
     peaks = {n: _peak(n, shapes) for n in peers if n != "numpy.argsort"}
     arrays = weights(shapes)
-    total = sum(w.nbytes for w in arrays.values())
-    count = f"{total // 4:,} weights"
     values: Values = {}
     turns: dict[str, list[float]] = {name: [] for name in peers}
-    for _ in range(rounds):
+    for number in range(1, rounds + 1):
         for name, prepare in peers.items():
+            progress(turn(f"{count}, {name}", number, rounds, turns[name]))
             # Prepared anew: PyTorch would prune what it pruned once more.
             turns[name].append(seconds(prepare(arrays)))
-    medians = {name: statistics.median(turn) for name, turn in turns.items()}
+    medians = {name: statistics.median(taken) for name, taken in turns.items()}
     for name, median in medians.items():
         values[f"{count}, {name}, seconds"] = median
         if name != "prune":
@@ -176,7 +185,12 @@ def _peak(name: str, shapes: dict[str, tuple[int, ...]]) -> int:
     """Returns by how many bytes a new process grows."""
     context = multiprocessing.get_context("spawn")
     with concurrent.futures.ProcessPoolExecutor(1, context) as pool:
-        return pool.submit(_growth, name, shapes).result()
+        # Ctrl-C of a terminal comes to the new process, too, which begins with
+        # this mask and leaves it to the old one.
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        growth = pool.submit(_growth, name, shapes)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+        return growth.result()
 
 
 def _growth(name: str, shapes: dict[str, tuple[int, ...]]) -> int:

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-from benchmarks.measuring import finish, median_seconds, parser
+from benchmarks.measuring import Values, measure_each, median_seconds, parser
 from tf_lottery.report.tables import density, run_tables
 from tf_lottery.report.tables.density import Bin
 from tf_lottery.report.tables.layers_table import Layer
@@ -38,31 +38,39 @@ ROUNDS = range(25)
 def main() -> None:
     """Prints the seconds of each, and that of the report over the peer's."""
     options = parser(__doc__, folders=200, rounds=5).parse_args()
+    name = f"report of {options.folders} folders"
+    measures = {name: lambda: measure(name, options.folders, options.rounds)}
+    measure_each(measures, options.json)
+
+
+def measure(name: str, folders: int, rounds: int) -> Values:
+    """Returns the seconds of each, and that of the report over the peer's."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = pathlib.Path(temporary)
-        names = itertools.cycle(ARMS)
-        for i, name in zip(range(options.folders), names, strict=False):
-            make(folder / "runs" / f"{name}-{i:08d}", name, seed=i // len(ARMS))
+        figures = itertools.cycle(ARMS)
+        for i, figure in zip(range(folders), figures, strict=False):
+            run = folder / "runs" / f"{figure}-{i:08d}"
+            make(run, figure, seed=i // len(ARMS))
         report = ["tf_lottery.report", "runs", "--out=report"]
         commands = {
-            f"report of {options.folders} folders": ["-m", *report],
+            name: ["-m", *report],
             "import tensorflow": ["-c", "import tensorflow"],
         }
         work = {
-            name: functools.partial(
+            what: functools.partial(
                 subprocess.run,
                 [sys.executable, *words],
                 cwd=folder,
                 check=True,
                 capture_output=True,
             )
-            for name, words in commands.items()
+            for what, words in commands.items()
         }
-        medians = median_seconds(work, options.rounds)
-    values = {f"{name}, seconds": m for name, m in medians.items()}
+        medians = median_seconds("report", work, rounds)
+    values = {f"{what}, seconds": m for what, m in medians.items()}
     ours, peer = medians.values()
     values["report over import tensorflow"] = ours / peer
-    finish(values, options.json)
+    return values
 
 
 def make(folder: pathlib.Path, name: str, seed: int) -> None:

@@ -24,6 +24,7 @@ a step that is not traced.
 """
 
 import argparse
+import functools
 import json
 import os
 import pathlib
@@ -43,7 +44,7 @@ from tensorflow.compiler.xla.service.hlo_pb2 import HloProto
 from tensorflow.tsl.profiler.protobuf.xplane_pb2 import XSpace
 
 from benchmarks import measuring
-from benchmarks.nets import NETS
+from benchmarks.nets import NETS, images_of, measurable
 from benchmarks.steps import open_images, our_loop
 from tf_lottery.training.recipes import Recipe
 from tf_lottery.workloads.examples import Resident
@@ -182,28 +183,34 @@ def main() -> None:
     if options.alone:
         [name] = options.nets
         recipe = NETS[name].recipe
-        source = open_images(recipe.task.images, options.data_dir)
+        source = open_images(images_of(recipe), options.data_dir)
         count = options.steps or NETS[name].steps
         print(json.dumps(measure(recipe, source, count)))
         return
-    values: measuring.Values = {}
+    names = measurable(options.nets)
+    measures = {name: functools.partial(alone, name) for name in names}
+    values = measuring.measure_each(measures, options.json)
     table = Table("per cent", "ms", *CATEGORIES, box=None, padding=(0, 1, 0, 0))
-    for name in options.nets:
-        command = [sys.executable, "-m", "benchmarks.shares", *sys.argv[1:]]
-        # What comes last holds.
-        command += ["--alone", "--nets", name]
-        done = subprocess.run(
-            command,
-            check=True,
-            stdout=subprocess.PIPE,
-            env={**os.environ, **ONE_THREAD},
-        )
-        found = json.loads(done.stdout.splitlines()[-1])
-        cells = (f"{found[category]:.1f}" for category in CATEGORIES)
-        table.add_row(name, f"{found['ms']:.3g}", *cells)
-        values |= {f"{name}, {what}": value for what, value in found.items()}
+    for name in names:
+        cells = (f"{values[f'{name}, {c}']:.1f}" for c in CATEGORIES)
+        table.add_row(name, f"{values[f'{name}, ms']:.3g}", *cells)
     Console().print(table)
-    measuring.write(values, options.json)
+
+
+def alone(name: str) -> measuring.Values:
+    """Returns what this command measures of a network in its own process."""
+    measuring.progress(f"{name}: a process of its own")
+    command = [sys.executable, "-m", "benchmarks.shares", *sys.argv[1:]]
+    # What comes last holds.
+    command += ["--alone", "--nets", name]
+    done = subprocess.run(
+        command,
+        check=True,
+        stdout=subprocess.PIPE,
+        env={**os.environ, **ONE_THREAD},
+    )
+    found = json.loads(done.stdout.splitlines()[-1])
+    return {f"{name}, {what}": value for what, value in found.items()}
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ until the first training is stored, two evaluations included. The peer is a
 start of Python that imports TensorFlow.
 """
 
+import argparse
 import os
 import pathlib
 import shutil
@@ -19,7 +20,14 @@ import time
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from benchmarks.measuring import finish, parser, winning_tickets
+from benchmarks.measuring import (
+    Values,
+    measure_each,
+    parser,
+    progress,
+    turn,
+    winning_tickets,
+)
 
 MIB = 2**20 if sys.platform == "darwin" else 2**10
 """What `ru_maxrss` counts, in a MiB."""
@@ -38,12 +46,22 @@ def main() -> None:
     arguments.add_argument("--data", default="mnist")
     arguments.add_argument("--data_dir")
     options = arguments.parse_args()
+    measures = {"first step": lambda: measure(options)}
+    measure_each(measures, options.json)
+
+
+def measure(options: argparse.Namespace) -> Values:
+    """Returns median seconds and the highest MiB of each."""
     costs: dict[str, list[Cost]] = {}
-    for _ in range(options.rounds):
+    for number in range(1, options.rounds + 1):
         with tempfile.TemporaryDirectory() as folder:
             for name in ("images to decode", "images decoded"):
-                cost = first_training(options.data, options.data_dir, folder)
-                costs.setdefault(f"first step, {name}", []).append(cost)
+                before = costs.setdefault(f"first step, {name}", [])
+                taken = [cost.seconds for cost in before]
+                progress(turn(name, number, options.rounds, taken))
+                before.append(
+                    first_training(options.data, options.data_dir, folder)
+                )
         cost = run([sys.executable, "-c", "import tensorflow"])
         costs.setdefault("import tensorflow", []).append(cost)
     values = {}
@@ -52,7 +70,7 @@ def main() -> None:
             cost.seconds for cost in several
         )
         values[f"{name}, peak MiB"] = max(cost.peak for cost in several)
-    finish(values, options.json)
+    return values
 
 
 def first_training(data: str, data_dir: str | None, folder: str) -> Cost:
@@ -75,7 +93,12 @@ def run(command: Sequence[str]) -> Cost:
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    _, status, usage = os.wait4(process.pid, 0)
+    try:
+        _, status, usage = os.wait4(process.pid, 0)
+    except BaseException:  # Ctrl-C
+        process.kill()
+        process.wait()
+        raise
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)

@@ -20,6 +20,7 @@ of the validation images only, as where test images wait for an early stop.
 """
 
 import argparse
+import functools
 import os
 from collections.abc import Iterable
 from dataclasses import replace
@@ -36,13 +37,20 @@ from benchmarks.limit import limit
 from benchmarks.measuring import (
     Values,
     Work,
-    finish,
     has_torch,
+    measure_each,
     median_seconds,
     parser,
 )
-from benchmarks.nets import NETS, Net, Plain
-from tf_lottery.masking.masks import fixed_mask
+from benchmarks.nets import (
+    NETS,
+    Net,
+    images_of,
+    measurable,
+    new_model,
+    taken,
+    without_masks,
+)
 from tf_lottery.training import steps
 from tf_lottery.training.evaluation import Evaluate, evaluator
 from tf_lottery.training.recipes import Recipe
@@ -61,7 +69,7 @@ from tf_lottery.workloads.images.opened_images import resident
 def our_loop(recipe: Recipe, source: Resident, count: int) -> Work:
     """Returns what trains for `count` steps in our loop."""
     recipe = replace(recipe, eval_every=count)
-    model = recipe.new_model(source.shapes, 0)
+    model = new_model(recipe, source.shapes)
     optimizer = recipe.new_optimizer()
     optimizer.build(model.trainable_variables)
     strategy = tf.distribute.get_strategy()
@@ -72,7 +80,7 @@ def our_loop(recipe: Recipe, source: Resident, count: int) -> Work:
 
 def evaluation(recipe: Recipe, source: Resident) -> Evaluate:
     """Returns what evaluates a split."""
-    model = recipe.new_model(source.shapes, 0)
+    model = new_model(recipe, source.shapes)
     strategy = tf.distribute.get_strategy()
     jit = steps.compiles_well(model, strategy)
     samples = recipe.mask_samples
@@ -84,15 +92,14 @@ def keras_fit(recipe: Recipe, source: Resident, count: int) -> Work:
 
     The batches lie in memory, scaled, so that fit has nothing to read.
     """
-    model = recipe.new_model(source.shapes, 0)
+    model = new_model(recipe, source.shapes)
     model.compile(
         recipe.new_optimizer(),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
     rows = source.rows(0, recipe.batch_size, 0, count)
-    held = source.take(rows.ravel())
-    images, labels = recipe.task.prepare(held["inputs"]), held["targets"]
+    images, labels = taken(recipe, source, rows.ravel())
     images, labels = images.numpy(), labels.numpy()
     return lambda: model.fit(
         images,
@@ -106,11 +113,9 @@ def keras_fit(recipe: Recipe, source: Resident, count: int) -> Work:
 def candidates(net: Net, source: Resident, count: int) -> dict[str, Work]:
     """Returns all that is measured of a network, by name."""
     recipe = net.recipe
-    # Fixed ones are taken off: learned masks would leave the kernels frozen.
-    plain = replace(recipe, model=Plain(recipe.model), kernel_mask=fixed_mask)
     work = {
         "our loop": our_loop(recipe, source, count),
-        "no masks": our_loop(plain, source, count),
+        "no masks": our_loop(without_masks(recipe), source, count),
         "limit": limit(recipe, source, count),
         "model.fit": keras_fit(recipe, source, count),
     }
@@ -124,45 +129,46 @@ def candidates(net: Net, source: Resident, count: int) -> dict[str, Work]:
     return work
 
 
-def measure(options: argparse.Namespace) -> Values:
-    """Returns milliseconds and ratios of each network."""
-    values: Values = {}
-    for name in options.nets:
-        net = NETS[name]
-        source = open_images(net.recipe.task.images, options.data_dir)
-        count = options.steps or net.steps
-        medians = median_seconds(candidates(net, source, count), options.rounds)
-        for what, seconds in medians.items():
-            each = 1 if what in ("validation", "test") else count
-            values[f"{name}, {what}, ms"] = 1000 * seconds / each
-        keras.backend.clear_session()
-    return {**values, **ratios(values)}
+def measure(name: str, options: argparse.Namespace) -> Values:
+    """Returns milliseconds a step of a network, and of an evaluation."""
+    net = NETS[name]
+    source = open_images(images_of(net.recipe), options.data_dir)
+    count = options.steps or net.steps
+    work = candidates(net, source, count)
+    ms = {}
+    for what, seconds in median_seconds(name, work, options.rounds).items():
+        each = 1 if what in ("validation", "test") else count
+        ms[f"{name}, {what}, ms"] = 1000 * seconds / each
+    keras.backend.clear_session()
+    return ms
 
 
-def ratios(ms: Values) -> Values:
-    """Returns how our time compares, and what share of it evaluations take."""
+def ratios(name: str, ms: Values) -> Values:
+    """Returns how our time compares, and what share of it evaluations take.
+
+    Args:
+        name: Of the network.
+        ms: Milliseconds of this network and of those before it.
+    """
     found: Values = {}
-    for name, net in NETS.items():
-        ours = ms.get(f"{name}, our loop, ms")
-        if ours is None:
-            continue
-        for peer in ("model.fit", "PyTorch", "limit"):
-            if f"{name}, {peer}, ms" in ms:
-                ratio = ms[f"{name}, {peer}, ms"] / ours
-                found[f"{name}, our loop over {peer}"] = ratio
-        in_float32 = name.replace("bf16", "f32") + ", model.fit, ms"
-        if name.endswith("bf16") and in_float32 in ms:
-            ratio = ms[in_float32] / ours
-            found[f"{name}, our loop over model.fit in f32"] = ratio
-        masks = ours / ms[f"{name}, no masks, ms"]
-        found[f"{name}, time with masks over without"] = masks
-        period = net.recipe.eval_every * ours
-        validation = ms[f"{name}, validation, ms"]
-        both = validation + ms[f"{name}, test, ms"]
-        found[f"{name}, share of evaluation"] = both / (both + period)
-        found[f"{name}, share of evaluation, validation only"] = validation / (
-            validation + period
-        )
+    ours = ms[f"{name}, our loop, ms"]
+    for peer in ("model.fit", "PyTorch", "limit"):
+        if f"{name}, {peer}, ms" in ms:
+            ratio = ms[f"{name}, {peer}, ms"] / ours
+            found[f"{name}, our loop over {peer}"] = ratio
+    in_float32 = name.replace("bf16", "f32") + ", model.fit, ms"
+    if name.endswith("bf16") and in_float32 in ms:
+        ratio = ms[in_float32] / ours
+        found[f"{name}, our loop over model.fit in f32"] = ratio
+    masks = ours / ms[f"{name}, no masks, ms"]
+    found[f"{name}, time with masks over without"] = masks
+    period = NETS[name].recipe.eval_every * ours
+    validation = ms[f"{name}, validation, ms"]
+    both = validation + ms[f"{name}, test, ms"]
+    found[f"{name}, share of evaluation"] = both / (both + period)
+    found[f"{name}, share of evaluation, validation only"] = validation / (
+        validation + period
+    )
     return found
 
 
@@ -202,9 +208,16 @@ def main() -> None:
     arguments.add_argument("--data_dir")
     arguments.add_argument("--nets", nargs="+", choices=NETS, default=[*NETS])
     options = arguments.parse_args()
-    values = measure(options)
-    show(values, options.nets)
-    finish(values, options.json)
+    names = measurable(options.nets)
+    all_ms: Values = {}
+
+    def compared(name: str) -> Values:
+        ms = measure(name, options)
+        all_ms.update(ms)
+        return {**ms, **ratios(name, all_ms)}
+
+    measures = {name: functools.partial(compared, name) for name in names}
+    show(measure_each(measures, options.json), names)
 
 
 if __name__ == "__main__":

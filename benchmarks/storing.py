@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.measuring import Values, finish, median_seconds, parser
+from benchmarks.measuring import Values, measure_each, median_seconds, parser
 from tf_lottery.foundation import seeds
 from tf_lottery.foundation.store import Store
 
@@ -25,11 +25,13 @@ SIZES = {"LeNet": 266_610, "Conv2": 4_301_642}
 def main() -> None:
     """Prints milliseconds, and ratios to the peer."""
     options = parser(__doc__, rounds=5).parse_args()
-    values: Values = {}
-    with tempfile.TemporaryDirectory() as folder:
-        for name, size in SIZES.items():
-            values |= measure(name, size, pathlib.Path(folder), options.rounds)
-    finish(values, options.json)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(temporary)
+        measures = {
+            name: functools.partial(measure, name, size, folder, options.rounds)
+            for name, size in SIZES.items()
+        }
+        measure_each(measures, options.json)
 
 
 def measure(name: str, size: int, folder: pathlib.Path, rounds: int) -> Values:
@@ -52,7 +54,8 @@ def measure(name: str, size: int, folder: pathlib.Path, rounds: int) -> Values:
         "numpy.savez": functools.partial(np.savez, file, **arrays),
         "numpy.load": load,
     }
-    ms = {k: 1000 * s for k, s in median_seconds(work, rounds).items()}
+    medians = median_seconds(name, work, rounds)
+    ms = {what: 1000 * median for what, median in medians.items()}
     values = {f"{name}, {what}, ms": m for what, m in ms.items()}
     for ours, peer in (("write", "numpy.savez"), ("read", "numpy.load")):
         values[f"{name}, {ours} over {peer}"] = ms[ours] / ms[peer]

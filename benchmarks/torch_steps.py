@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional
 
 from benchmarks.measuring import Work
+from benchmarks.nets import new_model
 from tf_lottery.masking.masks import BernoulliMask, KernelMask
 from tf_lottery.training.recipes import Recipe
 from tf_lottery.workloads.examples import Resident
@@ -21,7 +22,7 @@ from tf_lottery.workloads.examples import Resident
 def torch_loop(recipe: Recipe, source: Resident, count: int) -> Work:
     """Returns what trains for `count` steps in PyTorch."""
     # The shapes are those of the recipe's network.
-    model = recipe.new_model(source.shapes, 0)
+    model = new_model(recipe, source.shapes)
     mask = recipe.kernel_mask(seed=0)
     net = Net(list(model.layers), mask)
     net = net.to(memory_format=torch.channels_last)
