@@ -108,13 +108,22 @@ def main(argv: list[str]) -> None:
     from tf_lottery.foundation.run_folder import RunFolder
     from tf_lottery.foundation.store import Store
     from tf_lottery.training import devices, profiling
+    from tf_lottery.training.request import FORMAT
     from tf_lottery.training.trainer import Trainer
 
     tf.config.experimental.enable_op_determinism()
     console = Console()
     workdir = pathlib.Path(WORKDIR.value)
+    store = Store(workdir / "store")
+    if not channel and (older := store.older(FORMAT)):
+        console.print(
+            f"{workdir / 'store'} holds {older} trainings of an older format: "
+            "they are left alone, and what this run needs is trained again.",
+            highlight=False,
+            soft_wrap=True,
+        )
     trainer = Trainer(
-        store=Store(workdir / "store"),
+        store=store,
         strategy=devices.strategy(
             STRATEGY.value, plan.experiment.recipe.batch_size
         ),

@@ -230,3 +230,19 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path):
     blocked.write_text("not a folder")
     with pytest.raises(StorageError, match=r"expected to write '.*file/store'"):
         Store(blocked / "store")
+
+
+def test_trainings_of_an_older_format_are_counted_once_and_left_alone(
+    store, tmp_path
+):
+    assert store.older(3) == 0
+    for key in ("a", "b"):
+        store.get(key, make)
+    assert store.older(3) == 0
+    before = {p: p.read_bytes() for p in files(tmp_path / "store")}
+    assert store.older(4) == 2
+    assert store.older(4) == 0
+    mark = tmp_path / "store" / "format"
+    assert mark.read_text() == "4\n"
+    after = {p: p.read_bytes() for p in files(tmp_path / "store")}
+    assert {**after, mark: b""} == {**before, mark: b""}

@@ -234,6 +234,8 @@ def interrupted(process, when):
         assert process.poll() is None
         assert time.monotonic() < until
         time.sleep(0.05)
+    # Not while the file is being written.
+    time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     # It ends when all that inherited its output have ended.
     out, err = process.communicate(timeout=30)

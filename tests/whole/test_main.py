@@ -537,3 +537,16 @@ def test_records_have_the_columns_that_the_design_names():
     assert records.Record._fields == (
         *("seed", "arm", "round", "step", "where", "metric", "value"),
     )
+
+
+def test_a_store_of_an_older_format_is_left_alone_and_said(command, tmp_path):
+    old = tmp_path / "store" / ("0" * 64)
+    old.mkdir(parents=True)
+    (old / "result.json").write_text("of version 0.1")
+    bindings = ["ARMS = ('init',)"]
+    status, out, err = command(SUPERMASK, SMOKE, bindings=bindings)
+    assert status == 0, err
+    assert "holds 1 trainings of an older format: they are left alone" in out
+    assert (old / "result.json").read_text() == "of version 0.1"
+    _, again, _ = command(SUPERMASK, SMOKE, bindings=bindings)
+    assert "older format" not in again

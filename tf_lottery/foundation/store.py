@@ -4,6 +4,7 @@
     store/<hash>/checkpoint-<step>.npz, .json     one under way
     store/<hash>/damaged-...                      what failed its checksum
     store/<hash>/.lock                            held by the one that trains
+    store/format                                  of the keys, a number
     store/images-<hash>.npz                       of `data.decoded`, no record
 
 A pair of files is one record: arrays, and a JSON file that holds numbers and
@@ -50,6 +51,25 @@ class Store:
         with storing(self._folder):
             self._folder.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=self._folder).close()
+
+    def older(self, number: int) -> int:
+        """Returns how many trainings are there from before a format.
+
+        They lie under keys that nobody asks for any more. It is said once:
+        from then on the store is of this format.
+
+        Args:
+            number: The format of the keys that are asked for from now on.
+
+        Raises:
+            StorageError: The store cannot be written to.
+        """
+        mark = self._folder / "format"
+        if mark.exists() and mark.read_text().strip() == str(number):
+            return 0
+        found = len(list(self._folder.glob("*/result.json")))
+        write_atomically(mark, f"{number}\n".encode())
+        return found
 
     def find(self, key: str) -> Entry | None:
         """Returns the finished training of a key, if it is there."""
