@@ -277,7 +277,8 @@ def finish(run: "RunFolder", console: "Console") -> None:
 
     report = run_page.build(run.folder)
     run.write("DONE", "")
-    for title, (first, *others), rows in report.tables:
+    for title, header, cells in report.tables:
+        (first, *others), *rows = fitting([header, *cells], console.width)
         table = Table(
             title=title or None,
             title_justify="left",
@@ -293,6 +294,20 @@ def finish(run: "RunFolder", console: "Console") -> None:
     for note in report.notes:
         console.print(note, highlight=False)
     console.print(f"Report: {report.page}", highlight=False, soft_wrap=True)
+
+
+def fitting(
+    rows: "list[tuple[str, ...]]", width: int
+) -> "list[tuple[str, ...]]":
+    """Returns a table on its side if it is too wide, so that none is cut off.
+
+    Args:
+        rows: Its cells, the header first.
+        width: Characters there are.
+    """
+    columns = list(zip(*rows, strict=True))
+    wide = sum(max(map(len, column)) + 2 for column in columns) > width
+    return columns if wide else rows
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:

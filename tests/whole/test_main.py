@@ -550,3 +550,10 @@ def test_a_store_of_an_older_format_is_left_alone_and_said(command, tmp_path):
     assert (old / "result.json").read_text() == "of version 0.1"
     _, again, _ = command(SUPERMASK, SMOKE, bindings=bindings)
     assert "older format" not in again
+
+
+def test_a_table_that_is_too_wide_lies_on_its_side():
+    rows = [("arm", "loss"), ("a", "0.25"), ("b", "0.5")]
+    assert main.fitting(rows, 11) == rows
+    lying = [("arm", "a", "b"), ("loss", "0.25", "0.5")]
+    assert main.fitting(rows, 10) == lying

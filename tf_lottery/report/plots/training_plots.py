@@ -7,6 +7,7 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from tf_lottery.foundation.records import Record
 from tf_lottery.report.claims.paper_points import Link
@@ -80,6 +81,8 @@ def _figure(
     over_steps(axes)
     if metric in LOGARITHMIC:
         logarithmic(axes)
+        # They often lie within one power of ten.
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.set_ylabel("accuracy (%)" if metric == "accuracy" else metric)
     return finish(figure, axes)
 
