@@ -138,13 +138,13 @@ def main(argv: list[str]) -> None:
         run = execution.start(plan, trainer, config, environment(), workdir)
         if PROFILE.value:
             trainer.profile = profiling.Profile(run.folder / "profile")
-        execute(plan, trainer, run, console)
+        run_chains(plan, trainer, run, console)
         finish(run, console)
         if trainer.profile:
             print(trainer.profile.outcome())
 
 
-def execute(
+def run_chains(
     plan: "Plan", trainer: "Trainer", run: "RunFolder", console: "Console"
 ) -> None:
     """Runs the plan's chains, here or in workers.
@@ -167,7 +167,7 @@ def execute(
         # would wait for each other.
         chains.sort(key=lambda chain: plan.experiment.arms.index(chain[0]))
         count = min(WORKERS.value, len(chains))
-        failures = workers.execute(
+        failures = workers.share_out(
             worker_command(run, count),
             count,
             chains,

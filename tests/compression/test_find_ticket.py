@@ -10,7 +10,7 @@ from absl import logging
 from keras import layers
 
 from tf_lottery.compression.apply_ticket import apply_ticket
-from tf_lottery.compression.find_ticket import Diverged, find_ticket
+from tf_lottery.compression.find_ticket import TrainingFailed, find_ticket
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.masking.conversion import mask_model, strip_masks
 from tf_lottery.masking.kernels import masked_kernels
@@ -208,10 +208,12 @@ def test_weights_that_are_not_finite_stop_the_search_and_lose_nothing():
             model.layers[0].bias.assign(np.full(8, np.nan))
 
     burst.calls = 0
-    with pytest.raises(Diverged, match=r"bias after the .* round 2, .* nan"):
+    with pytest.raises(
+        TrainingFailed, match=r"bias after the .* round 2, .* nan"
+    ):
         find(make_model(), burst, rounds=4)
     burst.calls = 0
-    with pytest.raises(Diverged) as caught:
+    with pytest.raises(TrainingFailed) as caught:
         find(make_model(), burst, rounds=4)
     assert [row.round for row in caught.value.summary] == [0, 1]
     assert isinstance(caught.value.summary[1].ticket, Ticket)

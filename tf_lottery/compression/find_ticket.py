@@ -81,7 +81,7 @@ class Found(NamedTuple):
     summary: list[Round]
 
 
-class Diverged(ArithmeticError):
+class TrainingFailed(ArithmeticError):
     """A training ended with weights that are not finite.
 
     Args:
@@ -136,8 +136,8 @@ def find_ticket(
     Raises:
         InvalidValue: The model, the rule, `rounds` or `scope` is wrong, or
             the masks are learned.
-        Diverged: A training gave weights that are not finite. The exception
-            has the rounds before it.
+        TrainingFailed: A training gave weights that are not finite; it has
+            the rounds before it.
     """
     checks.positive_int("rounds", rounds)
     checks.one_of("scope", scope, pruning.SCOPES)
@@ -295,7 +295,7 @@ def _expect_finite(
 ) -> None:
     for path, array in read_state(model).items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise Diverged(
+            raise TrainingFailed(
                 f"expected finite numbers in {path} after the training of "
                 f"round {number}, received {_first_bad(array)}. A lower "
                 "learning rate may help; the rounds before are in `summary` of "

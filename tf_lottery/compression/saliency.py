@@ -83,12 +83,13 @@ def hessian_gradient(
     Both are of the masked kernels alone, on one batch as for `gradient`.
 
     Args:
-        model: As for `gradient`. If the last layer is a dense or convolutional
+        model: With masked layers. If the last layer is a dense or convolutional
             layer or an `Activation`, its activation is taken after the
             division by `temperature`; else the model must give logits.
-        x: As for `gradient`.
-        y: Likewise.
-        loss: Likewise.
+        x: Inputs of the batch.
+        y: Its labels.
+        loss: A Keras loss, its name, or a function of labels and outputs. None
+            is what the model was compiled with, penalties of layers included.
         temperature: By which logits are divided.
 
     Raises:

@@ -70,7 +70,10 @@ def kind(name: str, value: Any, cls: type) -> None:
 
 
 def instance(name: str, value: Any, cls: type) -> None:
-    """Raises InvalidValue likewise, in words of Python and not of gin."""
+    """Raises InvalidValue unless `value` is an instance of `cls`.
+
+    Unlike `kind`, it says so in words of Python and not of gin.
+    """
     if not isinstance(value, cls):
         raise InvalidValue(
             f"expected {name} to be of class {cls.__name__}, received {value!r}"

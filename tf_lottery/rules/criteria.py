@@ -87,7 +87,7 @@ def small_init_small_final(
 ) -> np.ndarray:
     """Returns minus the higher of the ranks of `|w_init|` and `|w_final|`.
 
-    The control of `large_init_large_final`, likewise as the code had it; see
+    The control of `large_init_large_final`, as the paper's code had it; see
     `small_init_small_final_by_value` for the text's reading.
     """
     return -np.maximum(_rank(np.abs(w_init)), _rank(np.abs(w_final)))

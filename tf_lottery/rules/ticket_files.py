@@ -43,7 +43,7 @@ def write(
         path: Of the file; what is there is replaced.
         weights: Starting values by kernel path.
         masks: True = kept, of the same shapes.
-        frozen: What pruned weights are held at, likewise.
+        frozen: What pruned weights are held at, of the same shapes.
         state: All other variables by path.
         order: In which those stood beside the masks, by path.
 

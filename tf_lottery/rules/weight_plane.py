@@ -30,7 +30,7 @@ def sign_agreement(
 
     Args:
         w_init: Where weights started, by path.
-        w_final: Where they ended, likewise.
+        w_final: Where they ended, by path.
         kept: True where a weight counts. Those that started at zero do not.
 
     Returns:
@@ -55,7 +55,7 @@ def density(
 
     Args:
         w_init: Where weights started, by path.
-        w_final: Where they ended, likewise.
+        w_final: Where they ended, by path.
         chosen: True where a weight counts.
         scale: Weights whose standard deviation is the unit of their layer.
 

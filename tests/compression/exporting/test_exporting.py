@@ -11,7 +11,7 @@ import tensorflow as tf
 from tf_lottery.compression.exporting import export as exporting
 from tf_lottery.compression.exporting import formats, measuring
 from tf_lottery.compression.exporting.export import export
-from tf_lottery.compression.exporting.gains import Row, conclusions
+from tf_lottery.compression.exporting.gains import Measured, conclusions
 from tf_lottery.compression.exporting.measuring import Latency
 from tf_lottery.compression.exporting.samples import sample_for
 from tf_lottery.compression.exporting.tflite import TFLITE
@@ -500,7 +500,7 @@ def test_other_backends_write_keras_files_only(tmp_path, monkeypatch):
 
 def pair(name, sizes=(1000, 1000), compressed=(900, 300), ms=(1.0, 1.0)):
     return [
-        Row(name, network, size, small, Latency(taken, 0.01), 0.0)
+        Measured(name, network, size, small, Latency(taken, 0.01), 0.0)
         for network, size, small, taken in zip(
             ("dense", "pruned"), sizes, compressed, ms, strict=True
         )

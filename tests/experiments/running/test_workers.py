@@ -38,7 +38,7 @@ for line in sys.stdin:
 def lead(chains, count, tmp_path, code=TALKS):
     out = io.StringIO()
     with Display(Console(file=out, width=200), len(chains)) as display:
-        failures = workers.execute(
+        failures = workers.share_out(
             [sys.executable, "-c", code],
             count,
             chains,

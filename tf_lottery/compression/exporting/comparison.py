@@ -35,7 +35,7 @@ class Network(NamedTuple):
     """What is written: the model, or what it is compared with.
 
     Args:
-        name: As in `Row.network`.
+        name: As in `Measured.network`.
         model: With or without masks.
         filled: Write it with small random numbers for its zeros.
         sample: That fits it.

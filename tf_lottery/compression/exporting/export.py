@@ -32,8 +32,8 @@ import keras
 
 from tf_lottery.compression.exporting import formats, gains, measuring
 from tf_lottery.compression.exporting.comparison import Network, compare
-from tf_lottery.compression.exporting.formats import Format, Run
-from tf_lottery.compression.exporting.gains import Row
+from tf_lottery.compression.exporting.formats import Format, Runner
+from tf_lottery.compression.exporting.gains import Measured
 from tf_lottery.compression.exporting.tflite import TFLITE
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.foundation.files import StorageError
@@ -51,7 +51,7 @@ class _File(NamedTuple):
 
     network: Network
     path: pathlib.Path
-    run: Run | None = None
+    run: Runner | None = None
     note: str = ""
     why: str = ""
 
@@ -64,7 +64,7 @@ def export(
     formats: Sequence[str] = tuple(FORMATS),
     dense: keras.Model | None = None,
     verbose: bool = True,
-) -> list[Row]:
+) -> list[Measured]:
     """Writes a model for inference, and returns what was measured.
 
     The files are `model.keras`, `saved_model/` and `model.tflite`, without
@@ -154,18 +154,20 @@ def _write(network: Network, name: str, work: pathlib.Path) -> _File:
     return file._replace(run=run, note=note)
 
 
-def _measure(name: str, files: Sequence[_File], *, given: bool) -> list[Row]:
+def _measure(
+    name: str, files: Sequence[_File], *, given: bool
+) -> list[Measured]:
     """Returns the rows of a format; their runs are timed in turns."""
     runs = [file.run for file in files if file.run]
     latencies = iter(measuring.alternate(runs) if runs else [])
     rows = []
     for file in files:
         if not file.run:
-            rows.append(Row(name, file.network.name, why=file.why))
+            rows.append(Measured(name, file.network.name, why=file.why))
             continue
         outputs = file.run()
         rows.append(
-            Row(
+            Measured(
                 name,
                 file.network.name,
                 measuring.size_on_disk(file.path),

@@ -33,7 +33,7 @@ from tf_lottery.compression.exporting.samples import Sample
 from tf_lottery.masking.composites import inner_layers
 
 Outputs = dict[str, np.ndarray]
-Run = Callable[[], Outputs]
+Runner = Callable[[], Outputs]
 
 
 class Format(NamedTuple):
@@ -50,7 +50,7 @@ class Format(NamedTuple):
 
     file: str
     write: Callable[[keras.Model, pathlib.Path, Sample], str]
-    open: Callable[[pathlib.Path, keras.Model, Sample], Run]
+    open: Callable[[pathlib.Path, keras.Model, Sample], Runner]
     portable: bool = False
 
 
@@ -86,7 +86,9 @@ def _write_keras(model: keras.Model, path: pathlib.Path, sample: Sample) -> str:
     return ""
 
 
-def _open_keras(path: pathlib.Path, model: keras.Model, sample: Sample) -> Run:
+def _open_keras(
+    path: pathlib.Path, model: keras.Model, sample: Sample
+) -> Runner:
     loaded = _load_keras(path, model)
     return lambda: named_outputs(loaded.predict_on_batch(sample.inputs))
 
@@ -133,7 +135,7 @@ def write_saved_model(
 
 def _open_saved_model(
     path: pathlib.Path, model: keras.Model, sample: Sample
-) -> Run:
+) -> Runner:
     del model
     loaded = tf.saved_model.load(str(path))
     inputs = {name: tf.constant(a) for name, a in sample.named().items()}

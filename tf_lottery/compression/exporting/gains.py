@@ -1,8 +1,8 @@
 """Gains: what an export came to, as rows, a table and plain sentences.
 
 >>> rows = [
-...     Row("tflite", "dense", 1000, 930, Latency(0.020, 0.001), 0.0),
-...     Row("tflite", "pruned", 150, 120, Latency(0.021, 0.001), 0.0),
+...     Measured("tflite", "dense", 1000, 930, Latency(0.020, 0.001), 0.0),
+...     Measured("tflite", "pruned", 150, 120, Latency(0.021, 0.001), 0.0),
 ... ]
 >>> for sentence in conclusions(rows):
 ...     print(sentence)
@@ -22,10 +22,10 @@ from rich.table import Table
 from tf_lottery.compression.exporting import measuring
 from tf_lottery.compression.exporting.measuring import Latency
 
-Pairs = Mapping[str, tuple["Row", "Row"]]
+Pairs = Mapping[str, tuple["Measured", "Measured"]]
 
 
-class Row(NamedTuple):
+class Measured(NamedTuple):
     """What was measured of a file.
 
     Args:
@@ -56,7 +56,7 @@ class Row(NamedTuple):
     why: str = ""
 
 
-def show(rows: Sequence[Row], notes: Sequence[str] = ()) -> None:
+def show(rows: Sequence[Measured], notes: Sequence[str] = ()) -> None:
     """Prints a table of the rows, and what they come to.
 
     Args:
@@ -71,7 +71,7 @@ def show(rows: Sequence[Row], notes: Sequence[str] = ()) -> None:
         console.print(sentence, markup=False)
 
 
-def conclusions(rows: Sequence[Row]) -> list[str]:
+def conclusions(rows: Sequence[Measured]) -> list[str]:
     """Returns in sentences what got faster, what smaller, and what failed."""
     dense = {row.format: row for row in rows if row.network == "dense"}
     own = {row.format: row for row in rows if row.network != "dense"}
@@ -150,7 +150,7 @@ def _sizes(pairs: Pairs) -> list[str]:
     return sentences
 
 
-def _table(rows: Sequence[Row]) -> Table:
+def _table(rows: Sequence[Measured]) -> Table:
     away = any(row.from_dense is not None for row in rows)
     table = Table("file", "network", box=None, padding=(0, 1, 0, 0))
     for heading in ("bytes", "compressed", "ms", "error"):
@@ -178,7 +178,7 @@ def _table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def _ratio(row: Row, base: Row, own: float, dense: float) -> str:
+def _ratio(row: Measured, base: Measured, own: float, dense: float) -> str:
     return "" if row is base or base.why else f" ({own / dense:.2f})"
 
 

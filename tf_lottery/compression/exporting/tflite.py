@@ -27,7 +27,7 @@ import tensorflow as tf
 
 from tf_lottery.compression.exporting.formats import (
     Format,
-    Run,
+    Runner,
     matrices,
     remaining,
     write_saved_model,
@@ -99,7 +99,7 @@ def _dense_bytes(model: keras.Model) -> int:
     return 4 * sum(int(np.prod(v.shape)) for v in matrices(model))
 
 
-def _open(path: pathlib.Path, model: keras.Model, sample: Sample) -> Run:
+def _open(path: pathlib.Path, model: keras.Model, sample: Sample) -> Runner:
     del model
     runner = _interpreter(path.read_bytes()).get_signature_runner()
     inputs = sample.named()

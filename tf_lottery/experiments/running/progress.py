@@ -61,8 +61,8 @@ class Display:
         """Returns who is to be told about the next chain.
 
         Args:
-            arm: Of the chain.
-            seed: Likewise.
+            arm: The arm that the chain is of.
+            seed: The replicate that the chain is of.
             slot: Which of the live lines it takes over.
         """
         self._number += 1

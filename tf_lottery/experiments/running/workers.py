@@ -27,7 +27,7 @@ Chain = tuple[str, int]
 SECONDS_TO_DIE = 10.0
 
 
-def execute(
+def share_out(
     command: Sequence[str],
     count: int,
     chains: Iterable[Chain],
