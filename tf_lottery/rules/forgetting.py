@@ -19,16 +19,16 @@ applies it:
 """
 
 import functools
-import inspect
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.rules import actions, criteria, pruning
 from tf_lottery.rules.pruning import Rates
+from tf_lottery.rules.rule_functions import Seen, call, names_of
 from tf_lottery.rules.tickets import Arrays, Function, Ticket
 
 
@@ -310,9 +310,6 @@ def _same(values: np.ndarray, before: np.ndarray) -> np.ndarray:
     return before if np.array_equal(values, before) else values
 
 
-Seen = Mapping[str, Callable[[], Any]]
-
-
 def _seen_by_criterion(part: _Part, known: Known) -> Seen:
     path, mask = part.path, part.mask
     # Copies: a criterion may work in place.
@@ -336,60 +333,3 @@ def _derivative(known: Known, name: str, path: str) -> np.ndarray:
             f"{DERIVATIVES[name].meaning})"
         )
     return _expect(known.derivatives[name](), [path])[path].copy()
-
-
-def names_of(role: str, function: Any, known: tuple[str, ...]) -> list[str]:
-    """Returns what a function of a rule wants to see."""
-    if not callable(function) or isinstance(function, type):
-        raise InvalidValue(
-            f"expected {role} to be a function such as criteria.large_final "
-            f"or actions.rewind (in gin with an @), received {function!r}"
-        )
-    names = [
-        parameter.name
-        for parameter in inspect.signature(function).parameters.values()
-        if parameter.default is parameter.empty
-    ]
-    for name in names:
-        if name not in known:
-            raise InvalidValue(
-                f"expected the arguments of the {role} {_say(function)} to be "
-                f"among {', '.join(known)}, received {name!r}"
-            )
-    return names
-
-
-def call(
-    role: str,
-    function: Function,
-    path: str,
-    used: np.ndarray,
-    seen: Seen,
-) -> np.ndarray:
-    """Calls a function of a rule with what it names, and checks the result.
-
-    Args:
-        role: Of the function.
-        function: Of the rule.
-        path: Of the kernel.
-        used: Where the result is looked at.
-        seen: What it may name.
-    """
-    named = {n: seen[n]() for n in names_of(role, function, tuple(seen))}
-    result = np.asarray(function(**named))
-    what = f"the {role} {_say(function)} at {path}"
-    if result.shape != used.shape:
-        raise InvalidValue(
-            f"expected {what} to return shape {used.shape}, that of the "
-            f"kernel, received shape {result.shape}"
-        )
-    if result.dtype.kind not in "fiub" or np.isnan(result[used]).any():
-        raise InvalidValue(
-            f"expected {what} to return numbers, received "
-            + ("NaN" if result.dtype.kind == "f" else str(result.dtype))
-        )
-    return result
-
-
-def _say(function: Function) -> str:
-    return getattr(function, "__qualname__", repr(function))
