@@ -26,7 +26,7 @@ from benchmarks.measuring import (
     winning_tickets,
 )
 
-PATIENCE = 3  # seconds
+PATIENCE = 5  # seconds
 
 
 def main() -> None:
@@ -84,10 +84,11 @@ def _run(workers: int, folder: str, arguments: argparse.Namespace) -> int:
     except BaseException:
         # Ctrl-C of a terminal has come to the command, too, which ends its
         # workers; a second one in a hurry would disturb it.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.communicate(timeout=PATIENCE)
-        process.send_signal(signal.SIGINT)
-        process.communicate()
+        for number in (0, signal.SIGINT, signal.SIGKILL):  # 0 does nothing
+            process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.communicate(timeout=PATIENCE)
+                break
         raise
     if process.returncode:
         sys.exit(errors)

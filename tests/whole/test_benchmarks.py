@@ -633,12 +633,11 @@ def test_the_benchmark_of_workers(monkeypatch, capsys, data_dir):
 
 def test_ctrl_c_ends_what_the_benchmark_of_workers_runs(monkeypatch, tmp_path):
     text = """
-import sys, time
-try:
-    open("began", "w").close()
-    time.sleep(1000)
-except KeyboardInterrupt:
-    open("told", "w").close()
+import os, signal, sys, time
+signal.signal(signal.SIGINT, lambda *_: sys.exit(open("told", "w").close()))
+with open("began", "w") as file:
+    file.write(str(os.getpid()))
+time.sleep(1000)
 """
     began, told = tmp_path / "began", tmp_path / "told"
 
@@ -653,7 +652,7 @@ except KeyboardInterrupt:
         lambda *_, **macros: [sys.executable, "-c", text],
     )
     monkeypatch.setattr(workers, "progress", progress)
-    monkeypatch.setattr(workers, "PATIENCE", 0.01)
+    monkeypatch.setattr(workers, "PATIENCE", 1)
     options = argparse.Namespace(data_dir=None, data="mnist", steps=1)
     with pytest.raises(SystemExit):
         workers._run(1, str(tmp_path), options)
