@@ -32,7 +32,7 @@ def expect_task(
         recipe: With the task.
         model: The recipe's network.
         source: The task's examples.
-        seed: Of the training.
+        seed: Of the order of examples.
     """
     if isinstance(source, Resident):
         _expect_same_rows(recipe, source, seed)

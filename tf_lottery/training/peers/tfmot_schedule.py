@@ -107,7 +107,7 @@ class TfmotGradual:
         """Returns the steps at which a training makes its masks.
 
         Args:
-            steps: Of the training.
+            steps: How many the training has.
         """
         end = max(1, round(self.end * steps))
         window = max(1, end - round(self.begin * steps))
