@@ -42,6 +42,7 @@ from tf_lottery.foundation import checks
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.foundation.records import Record, Snapshot
 from tf_lottery.rules import pruning
+from tf_lottery.rules.tickets import Ticket
 from tf_lottery.training.recipes import Recipe
 
 
@@ -156,8 +157,9 @@ class Lottery:
             InvalidValue: A rate, pattern, criterion or action is wrong.
             PeerError: A peer is not there.
         """
+        start = engine.new_ticket(self.recipe, 0)
         for arm in self.arms:
-            rehearse(self._chain(arm, 0, engine))
+            rehearse(self._chain(arm, 0, engine, start))
 
     def chain(
         self, arm: str, seed: int, engine: Engine
@@ -168,10 +170,12 @@ class Lottery:
         and a picture with the masks themselves and the densities, on the
         plane of `weight_plane`, of what the round kept and what it pruned.
         """
-        return run_chain(self._chain(arm, seed, engine))
-
-    def _chain(self, arm: str, seed: int, engine: Engine) -> Chain:
         start = engine.new_ticket(self.recipe, seed)
+        return run_chain(self._chain(arm, seed, engine, start))
+
+    def _chain(
+        self, arm: str, seed: int, engine: Engine, start: Ticket
+    ) -> Chain:
         return Chain(
             recipe=self.recipe,
             rule=self.rule(arm),
