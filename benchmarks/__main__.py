@@ -51,6 +51,7 @@ PARTS = {
     "shares": Part(1.7, images=True),
     "workers": Part(2, images=True),
     "start": Part(1.3, images=True),
+    "seeds": Part(1.2),
     "pruning": Part(
         0.8, ["--weights", "0", "1000000", "20000000", "100000000"]
     ),

@@ -74,8 +74,8 @@ def our_loop(recipe: Recipe, source: Resident, count: int) -> Work:
     optimizer.build(model.trainable_variables)
     strategy = tf.distribute.get_strategy()
     jit = steps.compiles_well(model, strategy)
-    run = steps.runner(recipe, model, optimizer, source, strategy, jit, 0)
-    return lambda: run(0, count)
+    run = steps.runner(recipe, model, optimizer, source, strategy, jit)
+    return lambda: run(0, 0, count, (0.0, 0.0))
 
 
 def evaluation(recipe: Recipe, source: Resident) -> Evaluate:

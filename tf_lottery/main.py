@@ -29,6 +29,7 @@ from tf_lottery.configuration import (
     UserError,
     read_plan,
 )
+from tf_lottery.foundation import stopping, temporary
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from tf_lottery.experiments.plan import Plan
     from tf_lottery.foundation.run_folder import RunFolder
     from tf_lottery.training.trainer import Trainer
+
+GOES_ON = "the same command goes on from what is saved"
+"""What becomes of the work when it is stopped."""
 
 flags.adopt_module_key_flags(configuration)  # for --help
 WORKDIR = flags.DEFINE_string(
@@ -212,7 +216,7 @@ def worker_command(run: "RunFolder", count: int) -> list[str]:
 
 
 def serve(
-    channel: IO[str], plan: "Plan", trainer: "Trainer", run: "RunFolder"
+    channel: IO[bytes], plan: "Plan", trainer: "Trainer", run: "RunFolder"
 ) -> None:
     """Runs the chains that the command which started this one asks for."""
     from tf_lottery.experiments.running import execution, workers
@@ -329,14 +333,14 @@ def run_main(argv: list[str]) -> None:
     """Runs `main`, with one line instead of a traceback for a user's error."""
     if not flags.FLAGS["verbosity"].present:
         logging.set_verbosity(logging.WARNING)
+    if WORKER.value:
+        stopping.follow_parent()
     try:
         main(argv)
-    except KeyboardInterrupt:
-        print(
-            "\nStopped. The same command goes on from the last checkpoint.",
-            file=sys.stderr,
-        )
-        sys.exit(130)
+    except stopping.Stopped as stop:
+        said = f"{stop.saved}, and {GOES_ON}" if stop.saved else GOES_ON
+        print(f"\n{stopping.line(stop.number, said)}", file=sys.stderr)
+        sys.exit(128 + stop.number)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
@@ -348,5 +352,12 @@ def run_main(argv: list[str]) -> None:
         sys.exit(2)
 
 
-if __name__ == "__main__":
+def start() -> None:
+    """Runs the command as a process of its own."""
+    stopping.listen(GOES_ON)
+    temporary.own_folder()
     app.run(run_main)
+
+
+if __name__ == "__main__":
+    start()

@@ -6,17 +6,21 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from tf_lottery.foundation import identity
 from tf_lottery.foundation.checks import InvalidValue
+from tf_lottery.foundation.store import Store
 from tf_lottery.masking.layers import MaskedConv2D
-from tf_lottery.masking.masks import BernoulliMask
+from tf_lottery.masking.masks import BernoulliMask, TopKMask
 from tf_lottery.masking.model_state import effective_weights, load_state
 from tf_lottery.rules.tickets import Ticket
 from tf_lottery.training import steps
+from tf_lottery.training import train as train_module
 from tf_lottery.training.history import Diverged
 from tf_lottery.training.programs import Programs
 from tf_lottery.training.recipes import Recipe
 from tf_lottery.training.request import Training
 from tf_lottery.training.train import estimate, train
+from tf_lottery.training.trainer import Trainer
 from tf_lottery.workloads.classification import ImageClassification
 from tf_lottery.workloads.images.image_sets import Images
 from tf_lottery.workloads.images.opened_images import (
@@ -172,7 +176,9 @@ def test_taken_up_at_any_checkpoint_it_ends_with_the_same_bits(
     r = recipe(optimizer=ADAM, **extra)
     memory = Memory()
     whole = run(r, source, checkpoint=memory)
-    assert [meta["step"] for _, meta in memory.saved] == [2, 4, 5, 7, 9, 10, 12]
+    # The first call, which compiles, is of one step, the second is timed.
+    steps_saved = [meta["step"] for _, meta in memory.saved]
+    assert steps_saved == [1, 2, 4, 5, 7, 9, 10, 12]
     for saved in memory.saved[::3]:
         again = run(r, source, checkpoint=Memory(saved))
         assert again.history == whole.history
@@ -184,6 +190,22 @@ def test_the_length_of_a_call_does_not_matter(source, monkeypatch):
     monkeypatch.setattr(steps, "STEPS_PER_CALL", 3)
     parts = run(recipe(kernel_mask=SUPERMASK), source)
     assert largest_difference(whole.state, parts.state) == 0
+
+
+def test_cut_into_calls_of_any_length_the_history_has_the_same_bits(
+    source, monkeypatch
+):
+    whole = run(recipe(kernel_mask=SUPERMASK), source)
+    monkeypatch.setattr(train_module, "SECONDS_PER_CALL", 0.0)
+    steps_seen = []
+    single = run(
+        recipe(kernel_mask=SUPERMASK),
+        source,
+        report=lambda now: steps_seen.append(now.step),
+    )
+    assert steps_seen == list(range(13))
+    assert single.history == whole.history
+    assert largest_difference(whole.state, single.state) == 0
 
 
 @pytest.mark.parametrize("optimizer", [SGD, ADAM])
@@ -273,7 +295,8 @@ def test_nan_stops_and_names_the_step(source):
         run(r, source, checkpoint=memory, report=reports.append)
     first = int(str(e.value).split("at step ")[1].split()[0])
     assert 2 <= first <= 10
-    assert not memory.saved, "nothing that has diverged is kept"
+    # Of the first call, whose loss was fine; nothing later.
+    assert [meta["step"] for _, meta in memory.saved] == [1]
     # Its loss was the first one of weights that the step before had spoilt.
     spoilt = dataclasses.replace(r, steps=first - 1)
     with pytest.raises(Diverged, match=f"at step {first - 1} of"):
@@ -289,10 +312,13 @@ def test_a_last_step_that_diverges_is_noticed(source, steps_):
         run(r, source)
 
 
-def test_a_report_says_where_the_training_is(source):
+def test_a_report_says_where_the_training_is(source, monkeypatch):
+    monkeypatch.setattr(train_module, "SECONDS_PER_CALL", 1e9)
     reports = []
     run(recipe(), source, report=lambda r: reports.append((r.step, r.steps)))
-    assert reports == [(0, 12), (5, 12), (10, 12), (12, 12)]
+    # The first call, which compiles, is of one step, and so is the second,
+    # which is timed.
+    assert reports == [(n, 12) for n in (0, 1, 2, 5, 10, 12)]
 
 
 @pytest.mark.parametrize(
@@ -417,6 +443,59 @@ def test_dropout_draws_the_same_whatever_was_trained_before(source):
 
 
 @pytest.mark.parametrize(
+    "extra",
+    [
+        {},
+        {"kernel_mask": SUPERMASK},
+        {"kernel_mask": functools.partial(TopKMask, remaining=0.3)},
+        {"model": WithDropout((20, 10))},
+    ],
+)
+def test_one_compilation_serves_every_seed(source, extra):
+    r = recipe(**extra)
+    programs = Programs(r, source, None, 0)
+    for seed in (3, 0, 5):
+        ticket = ticket_of(r, source, seed)
+        shared = train_from(r, ticket, seed, source, programs=programs)
+        alone = train_from(r, ticket, seed, source)
+        assert shared.history == alone.history
+        assert largest_difference(shared.state, alone.state) == 0
+        assert programs.evaluate(ticket, seed) == alone.history[:4]
+    assert not programs.seed_is_fixed
+
+
+class OwnNoise(keras.layers.Layer):
+    """A layer whose seed is compiled into the program."""
+
+    def __init__(self, seed, **kwargs):
+        super().__init__(**kwargs)
+        self.seed = seed
+
+    def call(self, x):
+        return x + 0.01 * self.seed
+
+
+class WithOwnNoise(LeNet):
+    def __call__(self, shapes, kernel_mask, seed):
+        lenet = super().__call__(shapes, kernel_mask, seed)
+        x = OwnNoise(seed)(lenet.get_layer("fc2").output)
+        return keras.Model(lenet.input, lenet.get_layer("output")(x))
+
+
+def test_a_layer_that_compiles_its_seed_in_is_compiled_for_each(
+    source, tmp_path
+):
+    r = recipe(model=WithOwnNoise((20, 10)))
+    trainer = Trainer(Store(tmp_path), tf.distribute.get_strategy())
+    trainer._sources[identity.digest(r.task)] = source
+    for seed in (0, 1):
+        ticket = ticket_of(r, source, seed)
+        shared = trainer.train(Training(r, ticket, seed))
+        alone = train_from(r, ticket, seed, source)
+        assert shared.history == alone.history
+
+
+@pytest.mark.parametrize(
     "images, message", [(9999, "at least 9999 .* 3600"), (None, "streamed")]
 )
 def test_a_gradient_that_cannot_be_had(source, images, message, data_dir):
@@ -424,7 +503,7 @@ def test_a_gradient_that_cannot_be_had(source, images, message, data_dir):
     there = source if images else StreamedImages(Images("mnist_5k"), data_dir)
     programs = Programs(r, there, None, 0)
     with pytest.raises(InvalidValue, match=message):
-        programs.gradient(ticket_of(r, source), images or 10)
+        programs.gradient(ticket_of(r, source), 0, images or 10)
 
 
 def test_a_ticket_taken_at_a_step_goes_on_with_the_batches_from_there(source):
@@ -453,7 +532,7 @@ def test_a_first_step_beyond_the_training_is_refused():
 def test_the_gradient_is_that_of_the_mean_loss(source):
     r = recipe()
     ticket = ticket_of(r, source)
-    found = Programs(r, source, None, 0).gradient(ticket, 50)
+    found = Programs(r, source, None, 0).gradient(ticket, 0, 50)
     assert found.keys() == ticket.weights.keys()
     [rows] = source.rows(0, 50, 0, 1)
     images, labels = taken(source, rows)
@@ -477,7 +556,7 @@ def test_the_gradient_is_that_of_the_mean_loss(source):
 def test_an_evaluation_is_that_before_the_first_step(source):
     r = recipe()
     ticket = ticket_of(r, source)
-    rows = Programs(r, source, None, 0).evaluate(ticket)
+    rows = Programs(r, source, None, 0).evaluate(ticket, 0)
     assert rows == run(r, source).history[: len(rows)]
     assert len(rows) == 4
 

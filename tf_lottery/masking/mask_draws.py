@@ -39,9 +39,9 @@ class _DrawnSeed(keras.random.SeedGenerator):
         return self._seed
 
 
-def uniform(shape: Sequence[int], seed: int, step: Array) -> Array:
+def uniform(shape: Sequence[int], seed: Array, step: Array) -> Array:
     """Returns float32 draws from [0, 1) as a function of `(seed, step)`."""
-    pair = ops.stack([ops.full((), seed, "int32"), ops.cast(step, "int32")])
+    pair = ops.stack([ops.cast(seed, "int32"), ops.cast(step, "int32")])
     if keras.backend.backend() == "tensorflow":
         return _threefry_uniform(tuple(shape), pair)
     return keras.random.uniform(

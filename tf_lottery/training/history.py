@@ -80,8 +80,10 @@ class Position:
         step: Steps done.
         means: Of the loss and of the score over the last call.
         period_steps: Steps since the last evaluation.
-        period_loss: Sum of the losses of those steps.
-        period_score: Sum of the mean scores of those steps.
+        period_loss: Sum of the losses of those steps, without `sums`.
+        period_score: Sum of the mean scores of those steps, likewise.
+        sums: Of the losses and of the scores of all examples, of the steps
+            since the last whole `steps.STEPS_PER_CALL` of the period.
         seconds: Spent so far, in this process and in others before.
         rows: The history so far.
     """
@@ -91,6 +93,7 @@ class Position:
     period_steps: int = 0
     period_loss: float = 0.0
     period_score: float = 0.0
+    sums: tuple[float, float] = (0.0, 0.0)
     seconds: float = 0.0
     rows: list[Measurement] = field(default_factory=list)
 
@@ -105,13 +108,24 @@ class Position:
         means = recipe.task.metrics(*self.means) if self.means else {}
         return Status(self.step, recipe.steps, means, self.rows)
 
-    def advance(self, count: int, loss: float, score: float) -> None:
-        """Moves on by `count` steps, given sums over them."""
+    def advance(
+        self, count: int, sums: tuple[float, float], batch_size: int
+    ) -> None:
+        """Moves on by `count` steps, given what `sums` has become."""
+        loss, score = (
+            (b - a) / count for a, b in zip(self.sums, sums, strict=True)
+        )
+        self.means = loss, score / batch_size
         self.step += count
-        self.means = loss / count, score / count
         self.period_steps += count
+        self.sums = sums
+
+    def fold(self, batch_size: int) -> None:
+        """Adds `sums` to those of the period, and starts them again."""
+        loss, score = self.sums
         self.period_loss += loss
-        self.period_score += score
+        self.period_score += score / batch_size
+        self.sums = (0.0, 0.0)
 
     def may_stop(self) -> bool:
         """Returns whether the last validation loss is the lowest so far."""

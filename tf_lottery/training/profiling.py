@@ -2,11 +2,12 @@
 
 A trace lists every operation that ran, with its beginning and its end. That of
 a whole training would have many millions of lines and show the same thing over
-and over. So a `Profile` traces once, from the second report of a training to
-the third:
+and over. So a `Profile` traces once, from the third report of a training to the
+fourth:
 
-    report, call (compiles), report, call, evaluation if due, report
-                                    `------- traced -------`
+    report, call of a step (compiles), report, call of a step (is timed),
+    report, call, evaluation if due, report
+           `------- traced -------`
 
 It watches reports only, and what is trained stays the same. A peer trains in
 a process of its own, which is not traced.
@@ -55,7 +56,7 @@ class Profile:
                 report(now)
             reports += 1
             self._trained = True
-            if reports == 2 and now.step < now.steps and not self._traced:
+            if reports == 3 and now.step < now.steps and not self._traced:
                 tf.profiler.experimental.start(str(self.folder))
                 self._running = self._traced = True
 
@@ -70,8 +71,8 @@ class Profile:
             )
         if self._trained:
             return (
-                "No profile: expected a training of two calls of its program "
-                "(STEPS above EVAL_EVERY), for the first one compiles and is "
-                "not traced; received none"
+                "No profile: expected a training of three steps, for the "
+                "first two, which compile and are timed, are not traced; "
+                "received none"
             )
         return "No profile: nothing was trained in this process"

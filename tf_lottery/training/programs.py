@@ -5,7 +5,12 @@ import numpy as np
 import tensorflow as tf
 
 from tf_lottery.foundation.checks import InvalidValue
-from tf_lottery.masking.kernels import masked_layers
+from tf_lottery.masking.kernels import (
+    all_layers,
+    masked_kernels,
+    masked_layers,
+)
+from tf_lottery.masking.masks import KernelMask
 from tf_lottery.masking.model_state import (
     as_ticket,
     extras,
@@ -24,14 +29,14 @@ from tf_lottery.workloads.examples import Resident, Streamed
 class Programs:
     """A network, its optimizer, and the programs that train and evaluate it.
 
-    Compiling takes seconds, and one compilation serves every ticket of a
-    recipe and seed.
+    Compiling takes seconds, and one compilation serves every ticket and seed
+    of a recipe: whatever they decide is a variable, or an input.
 
     Args:
         recipe: What to compile.
         source: The examples of its task, opened for the same strategy.
         strategy: On which devices; None is TensorFlow's default device.
-        seed: Of the order of examples, and of random masks.
+        seed: The one that trains first.
 
     Raises:
         InvalidValue: The batch size does not suit the examples or the replicas,
@@ -51,33 +56,72 @@ class Programs:
             self.model = recipe.new_model(source.shapes, seed)
             self.optimizer = recipe.new_optimizer()
             self.optimizer.build(self.model.trainable_variables)
+            self._masks = _seeded_masks(self.model)
+            self._mask_seeds = [
+                tf.Variable(mask.seed, trainable=False, dtype=tf.int32)
+                for mask in self._masks
+            ]
         expect_task(recipe, self.model, source, seed)
-        self._recipe, self._source, self._seed = recipe, source, seed
+        self._recipe, self._source = recipe, source
+        self._seed = seed
+        self.pace: int | None = None
+        """How many steps a call may have; None until the first was made."""
+        self.seed_is_fixed = _fixes_its_seed(self.model)
         self.extras = extras(self.model, self.optimizer)
         self._first = [keras.ops.convert_to_numpy(v) for v in self.extras]
+        for mask, variable in zip(self._masks, self._mask_seeds, strict=True):
+            mask.seed = variable
         self.jit = jit = steps.compiles_well(self.model, strategy)
         self.run: steps.TrainSteps = steps.runner(
-            recipe, self.model, self.optimizer, source, strategy, jit, seed
+            recipe, self.model, self.optimizer, source, strategy, jit
         )
         self.measure: Evaluate = evaluator(
             recipe.task, self.model, source, strategy, jit, recipe.mask_samples
         )
 
-    def load(self, ticket: Ticket) -> None:
+    @property
+    def seed(self) -> int:
+        """The seed of the training that was loaded last."""
+        return self._seed
+
+    def load(self, ticket: Ticket, seed: int) -> None:
         """Puts everything where a training of the ticket starts.
+
+        Args:
+            ticket: What it starts from.
+            seed: Of the order of examples, and of random masks.
 
         Raises:
             ValueError: The ticket does not fit the model.
         """
+        if seed != self._seed:
+            self._take_seed(seed)
         load_state(self.model, ticket.arrays())
         for variable, value in zip(self.extras, self._first, strict=True):
             variable.assign(value)
 
-    def gradient(self, ticket: Ticket, examples: int) -> dict[str, np.ndarray]:
+    def _take_seed(self, seed: int) -> None:
+        """Makes the network draw what one that was built for a seed draws."""
+        others = len(self.extras) - len(self.optimizer.variables)
+        if self._masks or others:
+            built = self._recipe.new_model(self._source.shapes, seed)
+            for variable, mask in zip(
+                self._mask_seeds, _seeded_masks(built), strict=True
+            ):
+                variable.assign(mask.seed)
+            # The optimizer's are first, and know no seed.
+            first = [keras.ops.convert_to_numpy(v) for v in extras(built, None)]
+            self._first[len(self._first) - others :] = first
+        self._seed = seed
+
+    def gradient(
+        self, ticket: Ticket, seed: int, examples: int
+    ) -> dict[str, np.ndarray]:
         """Returns the gradient of the ticket's loss, by kernel path.
 
         Args:
             ticket: At whose weights.
+            seed: Of the order of examples.
             examples: How many of the training examples: the first ones of the
                 seed's order.
 
@@ -96,11 +140,11 @@ class Programs:
                 "gradient (Lottery.gradient_examples), received "
                 f"{self._source.sizes['train']}"
             )
-        self.load(ticket)
+        self.load(ticket, seed)
         kernels = [layer.raw_kernel for layer in masked_layers(self.model)]
-        [rows] = self._source.rows(self._seed, examples, 0, 1)
+        [rows] = self._source.rows(seed, examples, 0, 1)
         batch = self._source.take(tf.constant(rows))
-        draw = steps.draw_of(self._seed, 0, examples)
+        draw = steps.draw_of(seed, 0, examples)
         with tf.GradientTape() as tape:
             losses, _ = self._recipe.task.losses(self.model, batch, True, draw)
             loss = tf.reduce_mean(losses)
@@ -110,17 +154,40 @@ class Programs:
             for kernel, gradient in zip(kernels, gradients, strict=True)
         }
 
-    def evaluate(self, ticket: Ticket) -> tuple[Measurement, ...]:
+    def evaluate(self, ticket: Ticket, seed: int) -> tuple[Measurement, ...]:
         """Returns the metrics of a ticket that is not trained.
+
+        Args:
+            ticket: With weights and masks.
+            seed: Of random masks.
 
         Raises:
             ValueError: The ticket does not fit the model.
         """
-        self.load(ticket)
+        self.load(ticket, seed)
         position = Position()
         for split in ("validation", "test"):
             position.log(self._recipe.task, split, *self.measure(split))
         return tuple(position.rows)
+
+
+def _seeded_masks(model: keras.Model) -> list[KernelMask]:
+    """Returns the masks of a model that have a seed to draw with, in order."""
+    masks = (kernel.mask for kernel in masked_kernels(model).values())
+    return [m for m in masks if isinstance(getattr(m, "seed", None), int)]
+
+
+def _fixes_its_seed(model: keras.Model) -> bool:
+    """Returns whether a layer may draw with a seed that is compiled into it.
+
+    Keras' own layers draw with the variable of a `SeedGenerator`.
+    """
+    return any(
+        isinstance(getattr(layer, "seed", None), int)
+        and not hasattr(layer, "seed_generator")
+        for layer in all_layers(model)
+        if not isinstance(layer, KernelMask)
+    )
 
 
 def check_batch_size(

@@ -21,12 +21,16 @@ from tf_lottery.workloads.examples import Resident, Streamed
 from tf_lottery.workloads.task import Batch, Draw
 
 STEPS_PER_CALL = 500
-"""Steps between two signs of life, and between two possible checkpoints."""
+"""The most steps of a call: the rows of examples that it is given at once."""
 
-TrainSteps = Callable[[int, int], tuple[float, float, int]]
-"""From (first step, count) to the sum over those steps of the loss, that of
-the scores of all examples, and the first step whose loss is not finite (in
-steps from the first on), or -1."""
+Sums = tuple[float, float]
+"""Over some steps: of the loss, and of the scores of all examples."""
+
+TrainSteps = Callable[[int, int, int, Sums], tuple[Sums, int]]
+"""From (seed, first step, count, sums over the steps before) to the sums with
+those steps, and the first step whose loss is not finite (in steps from the
+first on), or -1. Sums go through, so that they have the same bits however the
+steps are cut into calls."""
 
 
 def runner(
@@ -36,12 +40,11 @@ def runner(
     source: Resident | Streamed,
     strategy: tf.distribute.Strategy,
     jit: bool,
-    seed: int,
 ) -> TrainSteps:
     """Returns the function that trains for some steps.
 
     The model's kernels hold the values of pruned weights, as those of a ticket
-    that was loaded do.
+    that was loaded do. Seeds are inputs: one compilation serves all of them.
     """
     variables = model.trainable_variables
     replicas = strategy.num_replicas_in_sync
@@ -71,8 +74,8 @@ def runner(
         return tf.stack([loss, tf.reduce_sum(scores)])
 
     if isinstance(source, Streamed):
-        return _streamed(recipe, learn, source, strategy, jit, seed)
-    return _resident(recipe, learn, source, strategy, jit, seed)
+        return _streamed(recipe, learn, source, strategy, jit)
+    return _resident(recipe, learn, source, strategy, jit)
 
 
 Learn = Callable[[Batch, Draw], tf.Tensor]
@@ -124,21 +127,26 @@ def _resident(
     source: Resident,
     strategy: tf.distribute.Strategy,
     jit: bool,
-    seed: int,
 ) -> TrainSteps:
     # As many rows in every call, so that one program serves all of them.
     length = min(STEPS_PER_CALL, recipe.eval_every)
 
-    def replica(row: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+    def replica(row: tf.Tensor, seed: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         draw = _own_draw(seed, step, recipe.batch_size)
         return learn(source.take(_own_part(row)), draw)
 
     @tf.function(jit_compile=jit)
-    def program(rows: tf.Tensor, first: tf.Tensor, count: tf.Tensor) -> tuple:
+    def program(
+        rows: tf.Tensor,
+        seed: tf.Tensor,
+        first: tf.Tensor,
+        count: tf.Tensor,
+        sums: tf.Tensor,
+    ) -> tuple:
         # Not tf.range(count): XLA would compile anew for every count.
-        i, sums, bad = 0, tf.zeros(2), -1
+        i, bad = 0, -1
         while i < count:
-            parts = strategy.run(replica, args=(rows[i], first + i))
+            parts = strategy.run(replica, args=(rows[i], seed, first + i))
             step = strategy.reduce("SUM", parts, axis=None)
             sums += step
             diverged = tf.logical_not(tf.math.is_finite(step[0]))
@@ -146,14 +154,15 @@ def _resident(
             i += 1
         return sums, bad
 
-    def run(step: int, count: int) -> tuple[float, float, int]:
+    def run(seed: int, step: int, count: int, sums: Sums) -> tuple[Sums, int]:
         rows = np.zeros((length, recipe.batch_size), np.int32)
         rows[:count] = source.rows(seed, recipe.batch_size, step, count)
-        sums, bad = program(
-            tf.constant(rows), tf.constant(step), tf.constant(count)
+        found, bad = program(
+            *map(tf.constant, (rows, seed, step, count)),
+            tf.constant(sums, tf.float32),
         )
-        loss, score = sums.numpy()
-        return float(loss), float(score), int(bad)
+        loss, score = found.numpy().tolist()
+        return (loss, score), int(bad)
 
     return run
 
@@ -164,33 +173,33 @@ def _streamed(
     source: Streamed,
     strategy: tf.distribute.Strategy,
     jit: bool,
-    seed: int,
 ) -> TrainSteps:
     batches: Iterator[Any] = iter(())
-    position = -1
+    position = None
 
-    def replica(batch: Batch, step: tf.Tensor) -> tf.Tensor:
+    def replica(batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
         draw = _own_draw(seed, step, recipe.batch_size)
         own = {name: _own_part(array) for name, array in batch.items()}
         return learn(own, draw)
 
     @tf.function(jit_compile=jit)
-    def program(batch: Batch, step: tf.Tensor) -> tf.Tensor:
-        parts = strategy.run(replica, args=(batch, step))
+    def program(batch: Batch, seed: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        parts = strategy.run(replica, args=(batch, seed, step))
         return strategy.reduce("SUM", parts, axis=None)
 
-    def run(step: int, count: int) -> tuple[float, float, int]:
+    def run(seed: int, step: int, count: int, sums: Sums) -> tuple[Sums, int]:
         nonlocal batches, position
-        if step != position:
+        if (seed, step) != position:
             batches = source.batches(seed, recipe.batch_size, step)
         steps = [
-            program(next(batches), tf.constant(step + i)) for i in range(count)
+            program(next(batches), tf.constant(seed), tf.constant(step + i))
+            for i in range(count)
         ]
-        position = step + count
+        position = seed, step + count
         table = np.stack([s.numpy() for s in steps])
         bad = np.flatnonzero(~np.isfinite(table[:, 0]))
-        loss, score = table.sum(axis=0)
-        return float(loss), float(score), int(bad[0]) if len(bad) else -1
+        loss, score = sum(table, np.asarray(sums, np.float32)).tolist()
+        return (loss, score), int(bad[0]) if len(bad) else -1
 
     return run
 
@@ -202,10 +211,10 @@ def draw_of(seed: int, step: int, batch_size: int) -> Draw:
     )
 
 
-def _own_draw(seed: int, step: tf.Tensor, batch_size: int) -> Draw:
+def _own_draw(seed: tf.Tensor, step: tf.Tensor, batch_size: int) -> Draw:
     """Returns this replica's randomness, within `strategy.run`."""
     places = _own_part(tf.range(batch_size))
-    return Draw(tf.constant(seed), step, places, batch_size)
+    return Draw(seed, step, places, batch_size)
 
 
 def _own_part(batch: tf.Tensor) -> tf.Tensor:

@@ -5,7 +5,7 @@ evaluates a split, and calls them in turn from Python:
 
     until the last step:
         evaluate validation and test                   (one XLA program)
-        train for `eval_every` steps, at most 500 of them a call
+        train for `eval_every` steps, at most half a second of them a call
                                                        (the other)
 
 Test examples are left out where nobody asked for them (`test_at_stop`).
@@ -23,10 +23,12 @@ device and several give the same weights up to rounding.
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
 
 import tensorflow as tf
 
+from tf_lottery.foundation import stopping
 from tf_lottery.foundation.store import Checkpoint
 from tf_lottery.masking.model_state import read_state
 from tf_lottery.training import steps
@@ -35,6 +37,9 @@ from tf_lottery.training.programs import Programs, dump, load
 from tf_lottery.training.recipes import Recipe
 from tf_lottery.training.request import Training
 from tf_lottery.workloads.examples import Resident, Streamed
+
+SECONDS_PER_CALL = 0.5
+"""Between two signs of life, and between two looks whether to stop."""
 
 
 def train(
@@ -52,13 +57,14 @@ def train(
         training: What to train.
         source: The examples of its task, opened for the same strategy.
         strategy: On which devices; None is TensorFlow's default device.
-        programs: Of the same recipe, seed, source and strategy, if they are
-            compiled already.
+        programs: Of the same recipe, source and strategy, if they are compiled
+            already.
         checkpoint: Where to save progress, and to go on from.
         report: Told how it goes after every call of the compiled program.
 
     Raises:
         Diverged: The loss is not finite. What was saved before stays.
+        Stopped: A signal came, and a checkpoint was saved.
         ValueError: The ticket does not fit the model.
         InvalidValue: The batch size does not suit the examples or the
             replicas, or the task is none.
@@ -66,7 +72,7 @@ def train(
     began = time.monotonic()
     recipe, task = training.recipe, training.recipe.task
     programs = programs or Programs(recipe, source, strategy, training.seed)
-    programs.load(training.ticket)
+    programs.load(training.ticket, training.seed)
     first = recipe.first_step or 0
     position = Position(step=first)
     saved = checkpoint.load() if checkpoint else None
@@ -83,31 +89,55 @@ def train(
         position.log(task, split, loss, score)
 
     while True:
-        at_end = position.step == recipe.steps
-        if position.step in (first, recipe.steps) or (
-            position.step % recipe.eval_every == 0
-        ):
-            position.log_period(task)
-            measure("validation")
-            if not recipe.test_at_stop or at_end or position.may_stop():
-                measure("test")
-        if report:
-            report(position.status(recipe))
-        if at_end:
-            break
-        # A call ends where a period does, so that the calls of a training
-        # are the same ones wherever it was interrupted.
-        left = recipe.eval_every - position.step % recipe.eval_every
-        count = min(left, recipe.steps - position.step, steps.STEPS_PER_CALL)
-        loss, score, bad = programs.run(position.step, count)
-        if bad >= 0:
-            raise diverged(recipe, training.seed, position.step + bad + 1)
-        position.advance(count, loss, score / recipe.batch_size)
-        position.seconds = spent + time.monotonic() - began
-        if checkpoint and checkpoint.due():
-            checkpoint.save(dump(programs), asdict(position))
+        # Before its first call is made a program compiles, and nobody looks.
+        with stopping.heeding() if programs.pace else nullcontext():
+            at_end = position.step == recipe.steps
+            if position.step in (first, recipe.steps) or (
+                position.step % recipe.eval_every == 0
+            ):
+                position.log_period(task)
+                measure("validation")
+                if not recipe.test_at_stop or at_end or position.may_stop():
+                    measure("test")
+            if report:
+                report(position.status(recipe))
+            if at_end:
+                break
+            bad = _call(programs, training, position)
+            if bad >= 0:
+                raise diverged(recipe, training.seed, position.step + bad + 1)
+            position.seconds = spent + time.monotonic() - began
+            if checkpoint and (checkpoint.due() or stopping.asked()):
+                checkpoint.save(dump(programs), asdict(position))
+        kept = f"step {position.step:,} of {recipe.steps:,} is saved"
+        stopping.check(kept if checkpoint else "")
     seconds = spent + time.monotonic() - began
     return Result(read_state(programs.model), tuple(position.rows), seconds)
+
+
+def _call(programs: Programs, training: Training, position: Position) -> int:
+    """Trains for some steps; returns which of them was bad, or -1."""
+    recipe = training.recipe
+    # Blocks of steps end where a period does, so that sums over them have the
+    # same bits wherever a training was interrupted.
+    block = min(
+        recipe.eval_every - position.step % recipe.eval_every,
+        recipe.steps - position.step,
+        steps.STEPS_PER_CALL - position.period_steps % steps.STEPS_PER_CALL,
+    )
+    count = min(block, programs.pace or 1)
+    began = time.monotonic()
+    sums, bad = programs.run(training.seed, position.step, count, position.sums)
+    per_step = (time.monotonic() - began) / count
+    # The first call compiles, and says nothing of how long steps take.
+    programs.pace = (
+        max(1, int(SECONDS_PER_CALL / per_step)) if programs.pace else 1
+    )
+    if bad < 0:
+        position.advance(count, sums, recipe.batch_size)
+        if count == block:
+            position.fold(recipe.batch_size)
+    return bad
 
 
 def estimate(
@@ -128,7 +158,7 @@ def estimate(
     """
     programs = Programs(recipe, source, strategy, seed=0)
     count = min(50, recipe.eval_every)
-    per_step = _seconds(lambda: programs.run(0, count)) / count
+    per_step = _seconds(lambda: programs.run(0, 0, count, (0, 0))) / count
     todo = recipe.steps - (recipe.first_step or 0)
     evaluations = todo / recipe.eval_every + 2
     # Where only early stops are tested, those are few.

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import tensorflow as tf
 
-from tf_lottery.foundation import identity
+from tf_lottery.foundation import identity, stopping
 from tf_lottery.foundation.files import StorageError
 from tf_lottery.foundation.store import Checkpoint, Entry, Store
 from tf_lottery.rules.tickets import Arrays, Ticket
@@ -102,8 +102,10 @@ class Trainer:
         Raises:
             Diverged: The loss is not finite.
             PeerError: A peer is not there, or did not do its training.
+            Stopped: A signal came, and a checkpoint was saved.
             StorageError: The result could not be written. Checkpoints stay.
         """
+        stopping.check()
         source = self.source(training.recipe.task)
 
         def make(checkpoint: Checkpoint) -> Entry:
@@ -127,7 +129,8 @@ class Trainer:
 
     def evaluate(self, training: Training) -> tuple[Measurement, ...]:
         """Returns the metrics of a ticket as it is, not trained or stored."""
-        return self._compiled(training).evaluate(training.ticket)
+        programs = self._compiled(training)
+        return programs.evaluate(training.ticket, training.seed)
 
     def gradient(
         self, training: Training, examples: int
@@ -138,11 +141,15 @@ class Trainer:
             training: With the ticket.
             examples: How many training examples the loss is of.
         """
-        return self._compiled(training).gradient(training.ticket, examples)
+        programs = self._compiled(training)
+        return programs.gradient(training.ticket, training.seed, examples)
 
     def _compiled(self, training: Training) -> Programs:
         recipe, seed = training.recipe, training.seed
-        key = identity.digest([recipe, seed])
+        key = identity.digest(recipe)
+        programs = self._programs.get(key)
+        if programs and programs.seed_is_fixed and programs.seed != seed:
+            del self._programs[key]
         if key not in self._programs:
             while len(self._programs) >= PROGRAMS_KEPT:
                 del self._programs[next(iter(self._programs))]

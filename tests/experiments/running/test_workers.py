@@ -139,7 +139,7 @@ def test_who_leads_is_interrupted(tmp_path, monkeypatch):
         started.append(popen(*args, **kwargs))
         return started[-1]
 
-    def interrupt(thread):
+    def interrupt(*_):
         while not started:
             time.sleep(0.01)
         raise KeyboardInterrupt

@@ -5,26 +5,31 @@ cores, and hands them a chain at a time. They talk in lines of JSON: a chain
 to the worker's standard input, and back what there is to show, until "done"
 or "failed". What is measured goes to the run's folder and the store, which
 several processes may write to; a worker that dies takes nothing with it but
-the seconds since its last checkpoint.
+the seconds since its last checkpoint. When the command is stopped, it stops
+its workers and waits for their checkpoints; when it dies, they follow it.
 """
 
+import contextlib
 import json
 import os
 import pathlib
 import subprocess
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
 from tf_lottery.experiments.running.progress import Display
+from tf_lottery.foundation import stopping
 from tf_lottery.training.history import Status
 
 Chain = tuple[str, int]
 
 SECONDS_TO_DIE = 10.0
+BETWEEN_LOOKS = 0.05
 
 
 def share_out(
@@ -45,6 +50,9 @@ def share_out(
 
     Returns:
         A sentence for each chain that was not finished. The others are.
+
+    Raises:
+        Stopped: A signal came, and the workers have saved what they had.
     """
     logs.mkdir(exist_ok=True)
     work = _Work(list(chains))
@@ -57,14 +65,15 @@ def share_out(
         for slot in range(count)
     ]
     try:
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-    finally:  # after Ctrl-C, too
-        for process in work.processes:
-            if process.poll() is None:
-                process.terminate()
+        with stopping.heeding():
+            for thread in threads:
+                thread.start()
+            while any(thread.is_alive() for thread in threads):
+                threads[0].join(BETWEEN_LOOKS)
+                time.sleep(BETWEEN_LOOKS)
+                stopping.check("the workers have saved where they were")
+    finally:
+        work.stop()
     left = [f"{arm}, seed {seed}: not started" for arm, seed in work.chains]
     return work.failures + left
 
@@ -77,11 +86,20 @@ class _Work:
     failures: list[str] = field(default_factory=list)
     processes: list[subprocess.Popen] = field(default_factory=list)
     lock: threading.Lock = field(default_factory=threading.Lock)
+    stopped: bool = False
+
+    def stop(self) -> None:
+        """Ends the workers that are left, each at its next checkpoint."""
+        self.stopped = True
+        for process in self.processes:
+            process.terminate()  # does nothing to one that ended
+        for process in self.processes:
+            process.wait()
 
     def __iter__(self) -> Iterator[Chain]:
         while True:
             with self.lock:
-                if not self.chains:
+                if not self.chains or self.stopped:
                     return
                 chain = self.chains.pop(0)
             yield chain
@@ -103,13 +121,18 @@ def _lead(
     for arm, seed in work:
         try:
             if worker is None or worker.process.poll() is not None:
-                worker = _Worker(command, log)
-                work.processes.append(worker.process)
+                with work.lock:
+                    if work.stopped:
+                        return
+                    worker = _Worker(command, log)
+                    work.processes.append(worker.process)
             with work.lock:
                 watcher = display.chain(arm, seed, slot)
             trouble = worker.run(arm, seed, watcher)
         except Exception as error:  # whatever it is, the chain is not done
             trouble = repr(error)
+        if work.stopped:
+            break
         if trouble:
             sentence = f"{arm}, seed {seed}: {trouble}"
             work.failures.append(sentence)
@@ -135,7 +158,10 @@ class _Worker:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
+                # Ctrl-C of a terminal comes to the one who leads alone.
+                start_new_session=True,
             )
+        stopping.own(self.process)
 
     def run(self, arm: str, seed: int, watcher: Any) -> str | None:
         """Returns None when a chain is done, or what is wrong."""
@@ -171,17 +197,17 @@ class _Worker:
         return f"the worker ended with status {status}, see {self._log}"
 
 
-def claim_output() -> IO[str]:
+def claim_output() -> IO[bytes]:
     """Returns this worker's channel to the one who leads it.
 
     What else is printed, by whatever library, goes to standard error.
     """
-    channel = os.fdopen(os.dup(1), "w")
+    channel = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)
     return channel
 
 
-def serve(channel: IO[str], run: Callable[[Chain, Any], None]) -> None:
+def serve(channel: IO[bytes], run: Callable[[Chain, Any], None]) -> None:
     """Runs the chains that standard input names: the worker's side.
 
     Args:
@@ -203,7 +229,7 @@ def serve(channel: IO[str], run: Callable[[Chain, Any], None]) -> None:
 class _Sender:
     """A watcher that sends on what it is told."""
 
-    def __init__(self, channel: IO[str]) -> None:
+    def __init__(self, channel: IO[bytes]) -> None:
         self._channel = channel
 
     def show(self, round: int | None, now: Status) -> None:
@@ -213,5 +239,6 @@ class _Sender:
         self.send("say", text)
 
     def send(self, what: str, content: Any) -> None:
-        self._channel.write(json.dumps([what, content]) + "\n")
-        self._channel.flush()
+        # Who leads may be dead: then this process soon is told so.
+        with contextlib.suppress(BrokenPipeError):
+            self._channel.write(f"{json.dumps([what, content])}\n".encode())

@@ -27,6 +27,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from tf_lottery.foundation import stopping
 from tf_lottery.rules.tickets import Arrays
 from tf_lottery.training.history import (
     Measurement,
@@ -141,15 +142,17 @@ def _run(
         open(log, "wb") as errors,
         subprocess.Popen(
             [*PROGRAM, os.fspath(folder)],
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,  # its end tells the process of ours
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
             env=environment,
         ) as process,
     ):
+        stopping.own(process)
         try:
             for line in process.stdout or ():
+                stopping.check()
                 if not line.endswith("\n"):  # its last words, cut off
                     break
                 step, rows, seconds = json.loads(line)

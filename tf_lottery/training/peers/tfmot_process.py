@@ -12,6 +12,7 @@ import json
 import os
 import pathlib
 import sys
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,7 @@ def main(folder: pathlib.Path) -> None:
     # What libraries print is no line of ours.
     channel = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    threading.Thread(target=_follow_parent, daemon=True).start()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # Not above: whoever looks at all modules imports this one.
     import tensorflow as tf
@@ -50,6 +52,12 @@ def main(folder: pathlib.Path) -> None:
     train(model, job, arrays, say)
     result: dict[str, Any] = {**state(model, job)}
     np.savez(folder / "result.npz", **result)
+
+
+def _follow_parent() -> None:
+    """Ends this process when the one that started it has died."""
+    sys.stdin.read()  # nothing is ever written to it
+    os._exit(1)
 
 
 def build(job: dict[str, Any], arrays: dict[str, np.ndarray]) -> Any:
