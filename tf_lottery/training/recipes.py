@@ -24,6 +24,7 @@ from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.masking.masks import KernelMask, fixed_mask
 from tf_lottery.masking.model_state import read_ticket
 from tf_lottery.rules.tickets import Ticket
+from tf_lottery.training import optimizers
 from tf_lottery.workloads.classification import ImageClassification
 from tf_lottery.workloads.models.lenet import LeNet
 from tf_lottery.workloads.task import Shapes, Task
@@ -83,11 +84,15 @@ class Recipe:
                 "expected Recipe.model to be an architecture such as "
                 f"@lenet.LeNet(), received {self.model!r}"
             )
+        checks.takes(
+            *("Recipe.model", self.model, "shapes", "kernel_mask", "seed")
+        )
         if not callable(self.kernel_mask):
             raise InvalidValue(
                 "expected Recipe.kernel_mask to build a mask, received "
                 f"{self.kernel_mask!r}"
             )
+        checks.takes("Recipe.kernel_mask", self.kernel_mask, seed=0)
         if not isinstance(self.task, Task):
             raise InvalidValue(
                 "expected Recipe.task to be a task such as "
@@ -130,13 +135,16 @@ class Recipe:
             InvalidValue: Keras does not know it, or one of its arguments.
         """
         try:
+            optimizers.check(self.optimizer["config"])
             return keras.optimizers.get(
                 {
                     "class_name": self.optimizer["class_name"],
                     "config": dict(self.optimizer["config"]),
                 }
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except InvalidValue:
+            raise
+        except Exception as error:  # of Keras, by what is wrong
             raise InvalidValue(
                 "expected OPTIMIZER to be {'class_name': ..., 'config': "
                 "{...}} with the name and arguments of a Keras optimizer, "
