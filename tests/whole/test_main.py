@@ -379,7 +379,7 @@ WRONG = {
     "parameter": ("supermask.Supermask.amrs = ('init',)", "amrs"),
     "function": ("supermask.Supermaks.arms = ('init',)", "Supermaks"),
     "macro": ("STPES = 5", r"STEPS.*received STPES"),
-    "syntax": ("STEPS = = 5", "parse value"),
+    "syntax": ("STEPS = = 5", "STEPS to be a literal.*received '= 5'"),
     "type of SEEDS": ("SEEDS = 'three'", r"SEEDS .*whole.*received 'three'"),
     "type of STEPS": ("STEPS = 0.5", r"STEPS .*whole.*received 0.5"),
     "type of DATA": ("DATA = 5", r"DATA .*received 5"),
