@@ -217,7 +217,7 @@ def test_a_wrong_value_is_named(told, case):
         ),
         (
             "recipes.Recipe.kernel_mask = @criteria.random",
-            r"Recipe.kernel_mask to take \(seed=\), received random",
+            r"Recipe.kernel_mask to build a mask .* seed=0, received .*random",
         ),
         ("plan.Plan.experiment = @lottery.Lottery", "Plan.experiment to be an"),
         (

@@ -15,6 +15,9 @@ from tf_lottery.training.history import Result
 from tf_lottery.training.recipes import Recipe
 from tf_lottery.training.request import Training
 
+LONGEST_NAME = 200
+"""Bytes of a plan's name, where the name of a folder may have 255."""
+
 LONGEST_ARM = 180
 """Characters of an arm's name, where others than ASCII count as up to 12."""
 
@@ -117,6 +120,11 @@ class Plan:
             raise InvalidValue(
                 "expected Plan.name to be of letters, digits, - and _, "
                 f"received {self.name!r}"
+            )
+        if len(self.name.encode()) > LONGEST_NAME:
+            raise InvalidValue(
+                f"expected Plan.name to have at most {LONGEST_NAME} bytes, as "
+                f"names of folders do, received {len(self.name.encode())}"
             )
         checks.positive_int("SEEDS", self.seeds, most=1_000_000)
         if self.published is not None:

@@ -86,6 +86,11 @@ def _check(argument: str, value: Any) -> None:
     name = f"the {argument} of OPTIMIZER"
     if argument == "learning_rate":
         name += " (LEARNING_RATE)"
+        if isinstance(value, int) and not isinstance(value, bool):
+            raise InvalidValue(  # Keras takes no whole number for it
+                f"expected {name} to be a number with a point, such as "
+                f"{float(value)}, received {value}"
+            )
     if argument in SWITCHES:
         checks.boolean(name, value)
     elif argument in WHOLE:

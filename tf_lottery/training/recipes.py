@@ -87,12 +87,7 @@ class Recipe:
         checks.takes(
             *("Recipe.model", self.model, "shapes", "kernel_mask", "seed")
         )
-        if not callable(self.kernel_mask):
-            raise InvalidValue(
-                "expected Recipe.kernel_mask to build a mask, received "
-                f"{self.kernel_mask!r}"
-            )
-        checks.takes("Recipe.kernel_mask", self.kernel_mask, seed=0)
+        self._check_kernel_mask()
         if not isinstance(self.task, Task):
             raise InvalidValue(
                 "expected Recipe.task to be a task such as "
@@ -117,6 +112,20 @@ class Recipe:
                 f"{self.test_at_stop!r}"
             )
         self.new_optimizer()
+
+    def _check_kernel_mask(self) -> None:
+        try:
+            mask = self.kernel_mask(seed=0)
+        except Exception as error:  # of whatever was given for it
+            raise InvalidValue(
+                "expected Recipe.kernel_mask to build a mask when called with "
+                f"seed=0, received {self.kernel_mask!r}: {error}"
+            ) from error
+        if not isinstance(mask, KernelMask):
+            raise InvalidValue(
+                "expected Recipe.kernel_mask to build a mask, received "
+                f"{self.kernel_mask!r}, which builds {mask!r}"
+            )
 
     def new_model(self, shapes: Shapes, seed: int) -> keras.Model:
         """Returns the network as the seed initialises it.
