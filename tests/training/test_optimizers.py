@@ -48,6 +48,7 @@ def test_schedules_pass(schedule):
         ({"learning_rate": None}, "finite number, received None"),
         ({"beta_1": "x"}, "beta_1 of OPTIMIZER to be a finite.*'x'"),
         ({"beta_1": 1.0}, r"beta_1 .* in \[0, 1\), received 1.0"),
+        ({"weight_decay": ()}, r"weight_decay .* finite number, received \(\)"),
         ({"clipnorm": -1}, "clipnorm .* more than 0, received -1"),
         ({"clipvalue": 0.0}, "clipvalue .* more than 0, received 0.0"),
         ({"global_clipnorm": True}, "global_clipnorm .* received True"),
@@ -71,7 +72,12 @@ def test_momentum_below_1():
 
 @pytest.mark.parametrize(
     "config",
-    [{"initial_learning_rate": -0.1}, {"decay_steps": 0}, {"values": [1, -1]}],
+    [
+        {"initial_learning_rate": -0.1},
+        {"decay_steps": 0},
+        {"values": [1, -1]},
+        {"values": 3},
+    ],
 )
 def test_a_schedule_out_of_its_range_is_named(config):
     schedule = {"class_name": "CosineDecay", "config": config}

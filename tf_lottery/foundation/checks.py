@@ -94,6 +94,11 @@ def instance(name: str, value: Any, cls: type) -> None:
         )
 
 
+def say(value: Any) -> str:
+    """Returns a value as messages show it, a function by its name."""
+    return getattr(value, "__qualname__", None) or repr(value)
+
+
 def takes(name: str, value: Any, *args: Any, **kwargs: Any) -> None:
     """Raises InvalidValue unless `value` can be called with such arguments."""
     try:
@@ -106,7 +111,7 @@ def takes(name: str, value: Any, *args: Any, **kwargs: Any) -> None:
         wanted = ", ".join([*map(str, args), *(f"{key}=" for key in kwargs)])
         raise InvalidValue(
             f"expected {name} to take ({wanted}), received "
-            f"{getattr(value, '__qualname__', value)}{signature}: {error}"
+            f"{say(value)}{signature}: {error}"
         ) from error
 
 

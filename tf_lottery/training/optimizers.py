@@ -43,27 +43,19 @@ WHOLE = {
 }
 """From an argument that is a whole number to its least value."""
 
-SWITCHES = [
-    "nesterov",
-    "amsgrad",
-    "centered",
-    "use_ema",
-    "relative_step",
-    "staircase",
-    "cycle",
-    "exclude_embeddings",
-]
+LISTS = ("boundaries", "values")
+"""Have several numbers."""
 
-OPTIONAL = [
-    "weight_decay",
-    "clipnorm",
-    "clipvalue",
-    "global_clipnorm",
-    "loss_scale_factor",
-    "warmup_target",
-    "ema_overwrite_frequency",
+SWITCHES = (
+    *("nesterov", "amsgrad", "centered", "use_ema", "relative_step"),
+    *("staircase", "cycle", "exclude_embeddings"),
+)
+
+OPTIONAL = (
+    *("weight_decay", "clipnorm", "clipvalue", "global_clipnorm"),
+    *("loss_scale_factor", "warmup_target", "ema_overwrite_frequency"),
     "gradient_accumulation_steps",
-]
+)
 """May be None."""
 
 
@@ -78,7 +70,9 @@ def check(config: Mapping[str, Any]) -> None:
             inner = value.get("config")
             check(inner if isinstance(inner, Mapping) else {})
         elif value is not None or argument not in OPTIONAL:
-            for item in value if isinstance(value, list | tuple) else [value]:
+            if argument in LISTS:
+                checks.sequence(f"the {argument} of OPTIMIZER", value)
+            for item in value if argument in LISTS else [value]:
                 _check(argument, item)
 
 

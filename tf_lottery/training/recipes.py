@@ -119,12 +119,12 @@ class Recipe:
         except Exception as error:  # of whatever was given for it
             raise InvalidValue(
                 "expected Recipe.kernel_mask to build a mask when called with "
-                f"seed=0, received {self.kernel_mask!r}: {error}"
+                f"seed=0, received {checks.say(self.kernel_mask)}: {error}"
             ) from error
         if not isinstance(mask, KernelMask):
             raise InvalidValue(
                 "expected Recipe.kernel_mask to build a mask, received "
-                f"{self.kernel_mask!r}, which builds {mask!r}"
+                f"{checks.say(self.kernel_mask)}, which builds {mask!r}"
             )
 
     def new_model(self, shapes: Shapes, seed: int) -> keras.Model:
