@@ -21,9 +21,10 @@ from absl import flags, logging
 
 from gin import config_parser
 from tf_lottery.foundation import bindings as written
-from tf_lottery.foundation import own_sources
+from tf_lottery.foundation import checks, own_sources
 from tf_lottery.foundation.bindings import Binding, Macro, Reference, syntax
 from tf_lottery.foundation.checks import InvalidValue
+from tf_lottery.training import optimizers
 
 if TYPE_CHECKING:
     from tf_lottery.experiments.plan import Plan
@@ -95,6 +96,7 @@ def check(files: list[str], bindings: list[str]) -> None:
             written.expect_known_names(reading.found)
             written.expect_used_macros(reading.found, _shipped_macros())
         written.expect_no_circles(reading.found)
+        _check_values(reading.found)
     except (InvalidValue, OSError) as error:
         raise UserError(str(error)) from error
 
@@ -255,6 +257,27 @@ def _expect_somewhere(module: str) -> None:
             f"expected a module that can be imported, received {module!r}, "
             "which is in no folder of sys.path"
         )
+
+
+WHOLE = (
+    *("Plan.seeds", "Recipe.steps", "Recipe.batch_size"),
+    *("Recipe.eval_every", "Recipe.mask_samples"),
+)
+
+
+def _check_values(found: list[Binding]) -> None:
+    """Raises InvalidValue for what a recipe or plan will refuse, sooner."""
+    for binding, value in written.resolved(found):
+        parameter = f"{binding.owner}.{binding.parameter}"
+        if any(isinstance(x, Macro | Reference) for x in written.leaves(value)):
+            continue
+        if parameter.endswith(WHOLE):
+            given = binding.value
+            name = given.name if isinstance(given, Macro) else binding.name
+            checks.positive_int(name, value)
+        elif parameter.endswith("Recipe.optimizer"):
+            config = value.get("config") if isinstance(value, dict) else None
+            optimizers.check(config if isinstance(config, dict) else {})
 
 
 def _import(module: str) -> None:

@@ -142,6 +142,13 @@ EARLY = {
         ["--gin_file=gin/lottery_tickets.gin"],
         "received two: gin/supermask.gin and gin/lottery_tickets.gin",
     ),
+    "rate": (bind("LEARNING_RATE = -1.0"), r"\(LEARNING_RATE\) to be at le"),
+    "argument of an optimizer": (
+        bind("recipes.Recipe.optimizer = {'config': {'clipnorm': -1}}"),
+        "clipnorm of OPTIMIZER to be more than 0, received -1",
+    ),
+    "steps": (bind("STEPS = 1000000000000"), "STEPS to be at most 2,147,483"),
+    "batch": (bind("recipes.Recipe.batch_size = 'x'"), "batch_size to be a wh"),
     "import_module": (["--import_module=not_there"], "received 'not_there'"),
     "no module": (["--import_module="], "can be imported, received ''"),
     "unknown flag": (["--gin_fiel=x"], "such as --gin_file.*--gin_fiel"),
@@ -182,14 +189,12 @@ def test_another_library_for_keras(told, monkeypatch):
 
 
 LATE = {
-    "rate": ("LEARNING_RATE = -1.0", r"\(LEARNING_RATE\) to be at least 0"),
     "model": ("recipes.Recipe.model = @lenet.LeNet", r"such as @lenet.LeNet\("),
     "brackets": (
         "plan.Plan.experiment = @supermask.Supermask",
         "Plan.experiment to be an experiment",
     ),
     "twice": ("ARMS = ('init', 'init')", "ARMS to name each.*'init' 2 times"),
-    "steps": ("STEPS = 1000000000000", "STEPS to be at most 2,147,483,647"),
     "seeds": ("SEEDS = 1000000000", "SEEDS to be at most 1,000,000"),
     "hidden": ("lenet.LeNet.hidden = (1000000000,)", "794,000,000,000 weights"),
     "no list": ("lenet.LeNet.hidden = 3", "LeNet.hidden to be a list, rec.* 3"),
@@ -318,7 +323,7 @@ def process(*argv):
 
 def test_nothing_of_tensorflows_start_is_shown(tmp_path):
     done = process(
-        *("tf_lottery.main", *SUPERMASK, *bind("LEARNING_RATE = -1.0")),
+        *("tf_lottery.main", *SUPERMASK, *bind("ARMS = 5")),
         f"--workdir={tmp_path}",
     )
     assert done.returncode == 2

@@ -194,6 +194,27 @@ def expect_no_circles(bindings: Sequence[Binding]) -> None:
         visit(node, ())
 
 
+def resolved(bindings: Sequence[Binding]) -> Iterator[tuple[Binding, Any]]:
+    """Yields the bindings of parameters that count, and their values.
+
+    Values have those of macros in them; there must be no circles.
+    """
+    macros = {b.name: b.value for b in bindings if not b.owner}
+
+    def resolve(value: Any) -> Any:
+        if isinstance(value, Macro) and value.name in macros:
+            return resolve(macros[value.name])
+        if isinstance(value, dict):
+            return {key: resolve(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return type(value)(map(resolve, value))
+        return value
+
+    for binding in {(b.owner, b.parameter): b for b in bindings}.values():
+        if binding.parameter:
+            yield binding, resolve(binding.value)
+
+
 def syntax(text: str, number: int, file: str) -> str:
     """Returns what to say of a text that gin cannot read.
 
