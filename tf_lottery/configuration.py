@@ -125,7 +125,14 @@ class _Reading:
 
     def file(self, file: str) -> None:
         """Reads a file."""
-        data = _path(file).read_bytes()
+        path = _path(file)
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            raise InvalidValue(
+                f"expected a gin file that can be read, received {file!r}: "
+                f"{error.strerror}"
+            ) from error
         if file in self._files:
             inside = ", which includes ".join([*self._files, file])
             raise InvalidValue(

@@ -225,6 +225,7 @@ BAD_FLAGS = [
     *(["--import_module=no_such"], ["--import_module="], ["--strategy="]),
     *(["--gin_file=gin/mask_criteria.gin"], ["--gin_bindings=\x00"]),
     *(["--gin_file=gin/heuristic_supermask.gin"], ["--profile=2"]),
+    *(["--verbosity=x"], ["--stderrthreshold=x"], ["--flagfile=none"]),
 ]
 
 

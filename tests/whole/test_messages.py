@@ -158,6 +158,7 @@ EARLY = {
     "data_dir": (["--data_dir="], "--data_dir=: expected a folder"),
     "workdir": (["--workdir="], "--workdir=: expected a folder"),
     "argument": (["supermask"], r"only flags, received \['supermask'\]"),
+    "flag of absl": (["--stderrthreshold=x"], "stderrthreshold"),
     "profile": (["--profile", "--workers=2"], "--workers=1 with --profile"),
 }
 

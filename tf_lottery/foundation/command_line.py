@@ -29,7 +29,7 @@ def parse(argv: list[str]) -> list[str]:
             f"expected a flag that --help lists{like(error.flagname, _own())}, "
             f"received --{error.flagname}"
         )
-    except flags.Error as error:
+    except (flags.Error, ValueError) as error:  # a ValueError of absl's own
         fail(error)
     except SystemExit:  # --help was printed; absl ends it with 1
         sys.exit(0)
