@@ -49,6 +49,7 @@ def test_schedules_pass(schedule):
         ({"beta_1": "x"}, "beta_1 of OPTIMIZER to be a finite.*'x'"),
         ({"beta_1": 1.0}, r"beta_1 .* in \[0, 1\), received 1.0"),
         ({"weight_decay": ()}, r"weight_decay .* finite number, received \(\)"),
+        ({"weight_decay": {}}, r"weight_decay .* finite number, received \{\}"),
         ({"clipnorm": -1}, "clipnorm .* more than 0, received -1"),
         ({"clipvalue": 0.0}, "clipvalue .* more than 0, received 0.0"),
         ({"global_clipnorm": True}, "global_clipnorm .* received True"),

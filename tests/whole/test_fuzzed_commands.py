@@ -262,7 +262,9 @@ def mutated(draw):
     base = draw(st.sampled_from(BASES))
     text = f"{(ROOT / 'gin' / base.file).read_text()}\n{base.small}"
     names = draw(st.sets(st.sampled_from(sorted(base.good)), max_size=3))
-    lines = [f"{n} = {draw(st.sampled_from(base.good[n]))}" for n in names]
+    lines = [
+        f"{n} = {draw(st.sampled_from(base.good[n]))}" for n in sorted(names)
+    ]
     kind = draw(
         st.sampled_from(
             [

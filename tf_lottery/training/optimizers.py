@@ -43,6 +43,9 @@ WHOLE = {
 }
 """From an argument that is a whole number to its least value."""
 
+NESTED = ("learning_rate", "inner_optimizer")
+"""May be a schedule or an optimizer, with a config of its own."""
+
 LISTS = ("boundaries", "values")
 """Have several numbers."""
 
@@ -66,7 +69,7 @@ def check(config: Mapping[str, Any]) -> None:
         config: Of an optimizer or a schedule, as Keras serializes it.
     """
     for argument, value in config.items():
-        if isinstance(value, Mapping):
+        if argument in NESTED and isinstance(value, Mapping):
             inner = value.get("config")
             check(inner if isinstance(inner, Mapping) else {})
         elif value is not None or argument not in OPTIONAL:
