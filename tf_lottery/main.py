@@ -27,9 +27,12 @@ from tf_lottery.configuration import (
     GIN_FILE,
     IMPORT_MODULE,
     UserError,
+    check,
     read_plan,
 )
-from tf_lottery.foundation import stopping, temporary
+from tf_lottery.foundation import command_line, stopping, temporary
+from tf_lottery.foundation.checks import InvalidValue
+from tf_lottery.training import start_up
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,6 +54,10 @@ DATA_DIR = flags.DEFINE_string(
     "Where TFDS keeps data sets. By default $TFDS_DATA_DIR, or else "
     "~/tensorflow_datasets.",
 )
+for folder in (WORKDIR, DATA_DIR):
+    flags.register_validator(
+        folder, lambda name: name != "", "expected a folder, received ''"
+    )
 STRATEGY = flags.DEFINE_enum(
     "strategy",
     "auto",
@@ -94,7 +101,8 @@ def main(argv: list[str]) -> None:
         raise UserError(
             f"expected --workers=1 with --profile, received {WORKERS.value}"
         )
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    check(GIN_FILE.value, GIN_BINDINGS.value)
+    start_up.import_tensorflow()
     channel = None
     if WORKER.value:
         from tf_lottery.experiments.running import workers
@@ -238,11 +246,20 @@ def print_count(plan: "Plan", trainer: "Trainer", console: "Console") -> None:
     for (arm, seed), (asked, new) in count.chains.items():
         table.add_row(arm, str(seed), str(asked), str(new))
     console.print(table)
-    different = len(count.keys)
+    asked, different, stored = (
+        number * plan.seeds // count.seeds
+        for number in (count.asked, len(count.keys), count.stored)
+    )
+    minutes = count.seconds / 60 * plan.seeds / count.seeds
     console.print(
-        f"{count.asked} trainings, {different} of them different: "
-        f"{count.stored} stored, {different - count.stored} to do: about "
-        f"{count.seconds / 60:.1f} minutes here, from a trial of some steps.",
+        f"{asked} trainings, {different} of them different: {stored} stored, "
+        f"{different - stored} to do: about {minutes:.1f} minutes here, from "
+        "a trial of some steps"
+        + (
+            "."
+            if count.seeds == plan.seeds
+            else f" and a count of {count.seeds} of {plan.seeds} seeds."
+        ),
         highlight=False,
         soft_wrap=True,
     )
@@ -316,7 +333,6 @@ def fitting(
 
 def _expected_errors() -> tuple[type[Exception], ...]:
     """Returns the errors that are a user's to mend, not ours."""
-    from tf_lottery.foundation.checks import InvalidValue
     from tf_lottery.foundation.files import StorageError
     from tf_lottery.training.devices import DeviceError
     from tf_lottery.training.history import Diverged
@@ -324,7 +340,7 @@ def _expected_errors() -> tuple[type[Exception], ...]:
     from tf_lottery.workloads.images.image_sets import DataError
 
     return (
-        *(DataError, DeviceError, Diverged, InvalidValue, PeerError),
+        *(DataError, DeviceError, Diverged, PeerError),
         *(StorageError, OSError),
     )
 
@@ -341,22 +357,20 @@ def run_main(argv: list[str]) -> None:
         said = f"{stop.saved}, and {GOES_ON}" if stop.saved else GOES_ON
         print(f"\n{stopping.line(stop.number, said)}", file=sys.stderr)
         sys.exit(128 + stop.number)
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    except (UserError, InvalidValue) as error:
+        command_line.fail(error)
     except Exception as error:
         if not isinstance(error, _expected_errors()):
             raise
         logging.debug("the error's traceback", exc_info=True)
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        command_line.fail(error)
 
 
 def start() -> None:
     """Runs the command as a process of its own."""
     stopping.listen(GOES_ON)
     temporary.own_folder()
-    app.run(run_main)
+    app.run(run_main, flags_parser=command_line.parse)
 
 
 if __name__ == "__main__":

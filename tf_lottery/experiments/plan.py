@@ -1,6 +1,7 @@
 """The plan: what one command asks for, as a gin file spells it out."""
 
 import re
+import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -13,6 +14,12 @@ from tf_lottery.rules.tickets import Arrays, Ticket
 from tf_lottery.training.history import Result
 from tf_lottery.training.recipes import Recipe
 from tf_lottery.training.request import Training
+
+LONGEST_NAME = 200
+"""Bytes of a plan's name, where the name of a folder may have 255."""
+
+LONGEST_ARM = 180
+"""Characters of an arm's name, where others than ASCII count as up to 12."""
 
 
 class Engine(Protocol):
@@ -114,7 +121,12 @@ class Plan:
                 "expected Plan.name to be of letters, digits, - and _, "
                 f"received {self.name!r}"
             )
-        checks.positive_int("SEEDS", self.seeds)
+        if len(self.name.encode()) > LONGEST_NAME:
+            raise InvalidValue(
+                f"expected Plan.name to have at most {LONGEST_NAME} bytes, as "
+                f"names of folders do, received {len(self.name.encode())}"
+            )
+        checks.positive_int("SEEDS", self.seeds, most=1_000_000)
         if self.published is not None:
             checks.kind("Plan.published", self.published, Published)
         if not hasattr(self.experiment, "chain") or isinstance(
@@ -124,6 +136,20 @@ class Plan:
                 "expected Plan.experiment to be an experiment such as "
                 f"@supermask.Supermask(), received {self.experiment!r}"
             )
+        arms = list(self.experiment.arms)
+        for arm in arms:
+            checks.text("each of ARMS", arm)
+            # It is a part of the names of files, which have 255 bytes.
+            if len(urllib.parse.quote(arm, safe=" ")) > LONGEST_ARM:
+                raise InvalidValue(
+                    f"expected the names of ARMS to have at most {LONGEST_ARM} "
+                    f"characters, received {len(arm)} ({arm[:20]!r}...)"
+                )
+            if arms.count(arm) > 1:
+                raise InvalidValue(
+                    f"expected ARMS to name each arm once, received {arm!r} "
+                    f"{arms.count(arm)} times"
+                )
 
     def chains(self) -> Iterator[tuple[str, int]]:
         """Yields the (arm, seed) of every chain."""

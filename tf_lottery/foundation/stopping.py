@@ -65,6 +65,7 @@ class _State:
     processes: frozenset[subprocess.Popen] = frozenset()
     limit: float | None = None
     writer: int | None = None
+    stderr = 2
 
 
 _state = _State()
@@ -79,6 +80,8 @@ def listen(outlook: str) -> None:
         outlook: What will become of the work, a sentence without its end, for
             the line that is printed if the thread ends the process.
     """
+    # Standard error may be held back when it is needed.
+    _state.stderr = os.dup(2)
     reader, _state.writer = os.pipe()
     os.set_blocking(_state.writer, False)
     # Written to at once, even if the main thread is deep in a library and
@@ -197,5 +200,5 @@ def _end(number: int, outlook: str) -> None:
             continue
     # Live lines hide the cursor.
     shown = "\x1b[?25h" if sys.stderr.isatty() else ""
-    os.write(2, f"{shown}\n{line(number, outlook)}\n".encode())
+    os.write(_state.stderr, f"{shown}\n{line(number, outlook)}\n".encode())
     os._exit(128 + number)

@@ -8,16 +8,20 @@ Runs under way are shown as far as they are.
 
 import gc
 import pathlib
-import sys
 import time
 from typing import TYPE_CHECKING
 
 from absl import app, flags
 
+from tf_lottery.foundation import command_line
+
 if TYPE_CHECKING:
     from tf_lottery.report.reproduction_page import Built
 
 OUT = flags.DEFINE_string("out", "report", "Where the report goes.")
+flags.register_validator(
+    OUT, lambda name: name != "", "expected a folder, received ''"
+)
 WATCH = flags.DEFINE_bool(
     "watch", False, "Build it again whenever a run goes on, until Ctrl-C."
 )
@@ -39,6 +43,12 @@ def main(argv: list[str]) -> None:
     # What is read stays: there is little to collect, and much to search.
     gc.disable()
     paths = [pathlib.Path(name) for name in argv[1:] or ["runs"]]
+    for path in paths:
+        if not path.is_dir():
+            command_line.fail(
+                f"expected a folder of runs, received {str(path)!r}, which is "
+                "none"
+            )
     out = pathlib.Path(OUT.value)
     before = None
     while True:
@@ -91,10 +101,9 @@ def run_main(argv: list[str]) -> None:
     except KeyboardInterrupt:
         print()
     except (DamagedFile, ModuleNotFoundError, StorageError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        command_line.fail(error)
 
 
 if __name__ == "__main__":
     flags.FLAGS.set_gnu_getopt(True)
-    app.run(run_main)
+    app.run(run_main, flags_parser=command_line.parse)

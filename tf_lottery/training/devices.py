@@ -55,11 +55,12 @@ def _tpu(address: str) -> tf.distribute.Strategy:
             tf.config.experimental_connect_to_cluster(resolver)
         tf.tpu.experimental.initialize_tpu_system(resolver)
         return tf.distribute.TPUStrategy(resolver)
-    except (ValueError, RuntimeError, tf.errors.OpError) as error:
+    except (OSError, ValueError, RuntimeError, tf.errors.OpError) as error:
         first_line = (str(error).splitlines() or ["no reason given"])[0]
         raise DeviceError(
-            f"expected a TPU for --strategy=tpu at {address!r}, found none: "
-            f"{first_line}. Set TPU_NAME, or leave --strategy out"
+            f"expected a TPU for --strategy=tpu or the variable TPU_NAME at "
+            f"{address!r}, found none: {first_line}. Choose --strategy=one, or "
+            "another TPU_NAME"
         ) from error
 
 

@@ -24,6 +24,7 @@ from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.masking.masks import KernelMask, fixed_mask
 from tf_lottery.masking.model_state import read_ticket
 from tf_lottery.rules.tickets import Ticket
+from tf_lottery.training import optimizers
 from tf_lottery.workloads.classification import ImageClassification
 from tf_lottery.workloads.models.lenet import LeNet
 from tf_lottery.workloads.task import Shapes, Task
@@ -83,11 +84,10 @@ class Recipe:
                 "expected Recipe.model to be an architecture such as "
                 f"@lenet.LeNet(), received {self.model!r}"
             )
-        if not callable(self.kernel_mask):
-            raise InvalidValue(
-                "expected Recipe.kernel_mask to build a mask, received "
-                f"{self.kernel_mask!r}"
-            )
+        checks.takes(
+            *("Recipe.model", self.model, "shapes", "kernel_mask", "seed")
+        )
+        self._check_kernel_mask()
         if not isinstance(self.task, Task):
             raise InvalidValue(
                 "expected Recipe.task to be a task such as "
@@ -113,6 +113,20 @@ class Recipe:
             )
         self.new_optimizer()
 
+    def _check_kernel_mask(self) -> None:
+        try:
+            mask = self.kernel_mask(seed=0)
+        except Exception as error:  # of whatever was given for it
+            raise InvalidValue(
+                "expected Recipe.kernel_mask to build a mask when called with "
+                f"seed=0, received {checks.say(self.kernel_mask)}: {error}"
+            ) from error
+        if not isinstance(mask, KernelMask):
+            raise InvalidValue(
+                "expected Recipe.kernel_mask to build a mask, received "
+                f"{checks.say(self.kernel_mask)}, which builds {mask!r}"
+            )
+
     def new_model(self, shapes: Shapes, seed: int) -> keras.Model:
         """Returns the network as the seed initialises it.
 
@@ -130,13 +144,16 @@ class Recipe:
             InvalidValue: Keras does not know it, or one of its arguments.
         """
         try:
+            optimizers.check(self.optimizer["config"])
             return keras.optimizers.get(
                 {
                     "class_name": self.optimizer["class_name"],
                     "config": dict(self.optimizer["config"]),
                 }
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except InvalidValue:
+            raise
+        except Exception as error:  # of Keras, by what is wrong
             raise InvalidValue(
                 "expected OPTIMIZER to be {'class_name': ..., 'config': "
                 "{...}} with the name and arguments of a Keras optimizer, "

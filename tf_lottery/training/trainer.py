@@ -21,7 +21,7 @@ from tf_lottery.training import devices
 from tf_lottery.training.history import Measurement, Result, Status
 from tf_lottery.training.peers import tfmot
 from tf_lottery.training.profiling import Profile
-from tf_lottery.training.programs import Programs
+from tf_lottery.training.programs import Programs, check_batch_size
 from tf_lottery.training.recipes import Recipe
 from tf_lottery.training.request import Training
 from tf_lottery.training.train import train
@@ -66,8 +66,14 @@ class Trainer:
         return self._sources[key]
 
     def new_ticket(self, recipe: Recipe, seed: int) -> Ticket:
-        """Returns the recipe's network as the seed initialises it."""
-        return recipe.initial_ticket(self.source(recipe.task).shapes, seed)
+        """Returns the recipe's network as the seed initialises it.
+
+        Raises:
+            InvalidValue: The batch size does not suit examples or replicas.
+        """
+        source = self.source(recipe.task)
+        check_batch_size(recipe, source, self.strategy)
+        return recipe.initial_ticket(source.shapes, seed)
 
     def key(self, training: Training) -> str:
         """Returns the hash of all that decides a training's result.

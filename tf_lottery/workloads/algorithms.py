@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from tf_lottery.foundation import checks, seeds
+from tf_lottery.foundation import checks, memory, seeds
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.workloads.examples import Resident
 from tf_lottery.workloads.prediction import Prediction
@@ -92,8 +92,16 @@ class ModularAddition(Prediction):
             strategy: Whose devices hold them.
             data_dir: Not used: the table is made here.
             cache: Not used: it takes no time.
+
+        Raises:
+            InvalidValue: They do not fit in memory.
         """
         del data_dir, cache
+        pairs = self.modulus**2
+        # Of int64 numbers, its columns and a table of three.
+        memory.expect_room(
+            f"the {pairs:,} pairs of MODULUS = {self.modulus}", pairs * 6 * 8
+        )
         generator = seeds.generator(0, "modular addition")
         table = generator.permutation(self.table())
         return Resident(

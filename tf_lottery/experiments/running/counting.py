@@ -1,5 +1,6 @@
 """Counting: how many trainings a plan asks for, without training."""
 
+import itertools
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +14,9 @@ from tf_lottery.training.recipes import Recipe
 from tf_lottery.training.request import Training
 from tf_lottery.training.train import estimate
 from tf_lottery.training.trainer import Trainer
+
+SEEDS_COUNTED = 20
+"""Of more seeds, so many are counted."""
 
 
 @dataclass
@@ -38,12 +42,14 @@ class Count:
         seconds: What those that are not stored will take.
         chains: By (arm, seed), how many are asked for and how many of those
             are neither stored nor done by a chain before.
+        seeds: How many were counted; all of a plan, or `SEEDS_COUNTED`.
     """
 
     asked: int = 0
     keys: dict[str, bool] = field(default_factory=dict)
     seconds: float = 0.0
     chains: dict[tuple[str, int], tuple[int, int]] = field(default_factory=dict)
+    seeds: int = 0
 
     @property
     def stored(self) -> int:
@@ -57,12 +63,17 @@ def count(plan: Plan, trainer: Trainer) -> Count:
     Trainings that are not in the store are given an invented result, which is
     decided by what goes into them. So chains go on to their ends, and meet in
     the same trainings as they will when it is real.
+
+    Seeds ask for equally many trainings, and share none. So of many seeds,
+    some that lie evenly among all are counted.
     """
     counting = Counting(trainer)
     plan.experiment.rehearse(counting)
     # What is rehearsed is not asked for.
     total = counting.count = Count()
-    for arm, seed in plan.chains():
+    total.seeds = min(plan.seeds, SEEDS_COUNTED)
+    counted = np.linspace(0, plan.seeds - 1, total.seeds).astype(int).tolist()
+    for seed, arm in itertools.product(counted, plan.experiment.arms):
         before = total.asked, len(total.keys) - total.stored
         for _ in plan.experiment.chain(arm, seed, counting):
             pass

@@ -13,6 +13,7 @@ Scaling to [0, 1] happens in the training step, on the device.
 import functools
 import os
 import pathlib
+import re
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_datasets as tfds
 
-from tf_lottery.foundation import checks, seeds
+from tf_lottery.foundation import checks, command_line, seeds
 from tf_lottery.workloads.images import decoded_cache, image_folders, mnist_5k
 from tf_lottery.workloads.images.decoded_cache import ImageArrays
 from tf_lottery.workloads.task import SPLITS, DataError
@@ -66,6 +67,11 @@ class Images:
             DataError: It would leave nothing to train on.
         """
         size = self.validation or min(5000, available // 10)
+        if not size:
+            raise DataError(
+                f"expected at least 10 training images in {self.name}, of "
+                f"which a tenth is for validation, received {available}"
+            )
         if size >= available:
             raise DataError(
                 f"expected fewer than {available} validation images, the size "
@@ -111,11 +117,7 @@ def _decode(images: Images, builder: tfds.core.DatasetBuilder) -> ImageArrays:
             )
         except (tf.errors.OpError, ValueError) as error:
             # A file that is no image, or one of another size.
-            raise DataError(
-                f"expected the {split} images of {images.name!r} to be of "
-                f"shape {builder.info.features['image'].shape}: "
-                f"{str(error).splitlines()[0]}"
-            ) from error
+            raise _unreadable(images.name, builder, split, error) from error
         image[split] = np.asarray(table["image"])
         label[split] = np.asarray(table["label"], np.int32)
     n = len(label["train"])
@@ -153,10 +155,19 @@ def prepared_builder(
     try:
         builder = tfds.builder(name, data_dir=data_dir)
     except Exception as error:  # by what is wrong with the name, any kind
+        folder = image_folders.place(name.split("/")[0], data_dir)
+        if re.match(r"\w", name) and folder.is_dir():
+            raise DataError(
+                f"expected a data set of TFDS, or train/<class>/*.png and "
+                f"test/<class>/*.png, in {folder}, received what cannot be "
+                f"read: {command_line.one_line(str(error))}"
+            ) from error
+        known = ["mnist_5k", *tfds.list_builders(with_community_datasets=False)]
+        alike = command_line.like(name, known) or ", such as mnist or cifar10"
         raise DataError(
-            f"expected DATA to name a TFDS data set, such as 'mnist', "
-            f"'cifar10' or 'mnist_5k', or a folder with train/<class>/*.png "
-            f"and test/<class>/*.png in --data_dir, received {name!r}: {error}"
+            f"expected DATA to name a TFDS data set{alike}, or a folder with "
+            "train/<class>/*.png and test/<class>/*.png in --data_dir, "
+            f"received {name!r}"
         ) from error
     if not builder.is_prepared():
         _prepare(builder)
@@ -203,6 +214,36 @@ def _prepare(builder: tfds.core.DatasetBuilder) -> None:
         raise _missing(builder, f"making it failed: {error!r}") from error
     finally:
         lock.release()
+
+
+def _unreadable(
+    name: str,
+    builder: tfds.core.DatasetBuilder,
+    split: str,
+    error: Exception,
+) -> DataError:
+    reason = command_line.one_line(str(error))
+    if isinstance(builder, tfds.folder_dataset.ImageFolder):
+        # A file that is no image, or one of another size.
+        return DataError(
+            f"expected the {split} images of {name!r} to be of shape "
+            f"{builder.info.features['image'].shape}: {reason}"
+        )
+    damaged = [f for f in builder.info.splits[split].filepaths if _damaged(f)]
+    return DataError(
+        f"expected {', '.join(map(os.fspath, damaged)) or builder.data_dir} to "
+        "be whole, received what cannot be read; remove the folder "
+        f"{builder.data_dir} and the data set is made again ({reason})"
+    )
+
+
+def _damaged(file: os.PathLike) -> bool:
+    try:
+        for _ in tf.data.TFRecordDataset(os.fspath(file)):
+            pass
+    except tf.errors.OpError:
+        return True
+    return False
 
 
 def _missing(builder: tfds.core.DatasetBuilder, reason: str) -> DataError:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import keras
 
-from tf_lottery.foundation import checks
+from tf_lottery.foundation import checks, memory
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.masking.layers import MaskedConv2D, MaskedDense
 from tf_lottery.masking.masks import KernelMask
@@ -72,6 +72,9 @@ class Conv:
                 logits there are.
             kernel_mask: Called with `seed=` for each layer's mask.
             seed: Of the initial weights and of the masks.
+
+        Raises:
+            InvalidValue: It does not fit in memory.
         """
         layer = functools.partial(
             seeded_layers.layer,
@@ -89,6 +92,9 @@ class Conv:
                 x = conv(channels, name=f"conv{j}", activation="relu")(x)
             x = keras.layers.MaxPooling2D(name=f"pool{i}")(x)
         x = keras.layers.Flatten(name="flatten")(x)
+        memory.expect_room_for_layers(
+            "the dense layers", [x.shape[-1], *UNITS, shapes.outputs]
+        )
         for i, units in enumerate(UNITS, start=1):
             x = dense(units, name=f"fc{i}", activation="relu")(x)
         logits = dense(shapes.outputs, name="output")(x)

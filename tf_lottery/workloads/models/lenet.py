@@ -9,12 +9,13 @@
 """
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
 
-from tf_lottery.foundation import checks
+from tf_lottery.foundation import checks, memory
 from tf_lottery.masking.layers import MaskedDense
 from tf_lottery.masking.masks import KernelMask
 from tf_lottery.workloads.models import seeded_layers
@@ -44,6 +45,7 @@ class LeNet:
     use_bias: bool = True
 
     def __post_init__(self) -> None:
+        checks.sequence("LeNet.hidden", self.hidden)
         for units in self.hidden:
             checks.positive_int("LeNet.hidden", units)
         checks.boolean("LeNet.use_bias", self.use_bias)
@@ -61,7 +63,14 @@ class LeNet:
                 logits there are.
             kernel_mask: Called with `seed=` for each layer's mask.
             seed: Of the initial weights and of the masks.
+
+        Raises:
+            InvalidValue: It does not fit in memory.
         """
+        memory.expect_room_for_layers(
+            "LeNet.hidden",
+            [math.prod(shapes.inputs), *self.hidden, shapes.outputs],
+        )
         dense = functools.partial(
             seeded_layers.layer,
             MaskedDense,

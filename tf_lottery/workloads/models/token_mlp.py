@@ -8,12 +8,13 @@
 """
 
 import functools
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
 
-from tf_lottery.foundation import checks, seeds
+from tf_lottery.foundation import checks, memory, seeds
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.masking.layers import MaskedDense
 from tf_lottery.masking.masks import KernelMask
@@ -41,6 +42,7 @@ class TokenMlp:
 
     def __post_init__(self) -> None:
         checks.positive_int("TokenMlp.width", self.width)
+        checks.sequence("TokenMlp.hidden", self.hidden)
         for units in self.hidden:
             checks.positive_int("TokenMlp.hidden", units)
 
@@ -59,13 +61,22 @@ class TokenMlp:
             seed: Of the initial weights and of the masks.
 
         Raises:
-            InvalidValue: The task's inputs are no tokens.
+            InvalidValue: The task's inputs are no tokens, or it does not fit
+                in memory.
         """
         if shapes.tokens is None:
             raise InvalidValue(
                 "expected a task of tokens for TokenMlp, received one with "
                 f"inputs of {shapes.dtype} {shapes.inputs}"
             )
+        memory.expect_room(
+            f"the vectors of TokenMlp.width = {self.width}",
+            shapes.tokens * self.width * memory.FLOAT,
+        )
+        inputs = math.prod(shapes.inputs) * self.width
+        memory.expect_room_for_layers(
+            "TokenMlp.hidden", [inputs, *self.hidden, shapes.outputs]
+        )
         dense = functools.partial(
             seeded_layers.layer,
             MaskedDense,
