@@ -19,7 +19,8 @@ from typing import Any, NamedTuple
 
 from tf_lottery.foundation.files import write_atomically
 from tf_lottery.foundation.records import Record
-from tf_lottery.foundation.run_folder import scan_records, scan_snapshots
+from tf_lottery.foundation.run_folder import scan_records
+from tf_lottery.foundation.snapshot_files import scan_snapshots
 from tf_lottery.report.tables import (
     csv_tables,
     density,
