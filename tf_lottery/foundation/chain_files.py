@@ -2,6 +2,7 @@
 
     runs/<run>/.chains/<arm>, seed <seed>.csv     every row of a chain
                        <name of a snapshot>       an empty file: it was given
+                       <arm>, seed <seed>.txt     why it did not end well
 
 `metrics.csv` grows in the order in which numbers are measured, and what became
 of it since nobody knows. A chain that is done has given every row, measured
@@ -72,6 +73,17 @@ class ChainFiles:
             self._place.mkdir(exist_ok=True)
             (self._place / name).touch()
 
+    def note(self, trouble: str) -> None:
+        """Notes for reports why the chain, which is not done, will not be.
+
+        Raises:
+            StorageError: It could not be written.
+        """
+        with storing(self._place):
+            self._place.mkdir(exist_ok=True)
+        path = _rows_of(self._folder, self._chain).with_suffix(".txt")
+        write_atomically(path, trouble.encode())
+
     def close(self) -> None:
         """Keeps the rows of the chain, which is done.
 
@@ -82,6 +94,12 @@ class ChainFiles:
             self._place.mkdir(exist_ok=True)
         path = _rows_of(self._folder, self._chain)
         write_atomically(path, self._text.getvalue().encode())
+
+
+def troubles(folder: pathlib.Path) -> list[str]:
+    """Returns why chains of a run will not end, as far as is known."""
+    paths = sorted((folder / PLACE).glob("*.txt"))
+    return [path.read_text(errors="replace") for path in paths]
 
 
 def clear(folder: pathlib.Path) -> None:

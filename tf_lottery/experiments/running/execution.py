@@ -128,7 +128,9 @@ def execute(
                     else:
                         files.append([item])
             except Diverged as error:
-                raise Diverged(f"arm {arm!r}: {error}") from error
+                named = Diverged(f"arm {arm!r}: {error}")
+                files.note(str(named))
+                raise named from error
         if not engine.trained:
             engine.watcher.say(f"{arm}, seed {seed}: nothing had to be trained")
 
