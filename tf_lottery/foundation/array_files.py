@@ -152,8 +152,8 @@ def _expect_own(path: pathlib.Path, body: dict[str, Any]) -> None:
     if path.name == "result" and "key" not in body:
         logging.log_first_n(
             logging.WARNING,
-            "%s holds results of version 0.1, which do not say which training "
-            "they are of: they are used where recipe and seed fit",
+            "%s holds results of an earlier version, which do not say which "
+            "training they are of: they are used where recipe and seed fit",
             1,
             path.parent.parent,
         )

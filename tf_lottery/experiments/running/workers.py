@@ -9,6 +9,7 @@ the seconds since its last checkpoint.
 """
 
 import json
+import logging
 import os
 import pathlib
 import subprocess
@@ -189,6 +190,7 @@ def serve(channel: IO[str], run: Callable[[Chain, Any], None]) -> None:
         run: Runs a chain, and tells the watcher that is given with it.
     """
     watcher = _Sender(channel)
+    logging.getLogger("absl").addHandler(_Warnings(watcher))
     for line in sys.stdin:
         arm, seed = json.loads(line)
         try:
@@ -198,6 +200,17 @@ def serve(channel: IO[str], run: Callable[[Chain, Any], None]) -> None:
             watcher.send("failed", str(error) or repr(error))
         else:
             watcher.send("done", None)
+
+
+class _Warnings(logging.Handler):
+    """Sends on what is warned of, which would else be in a log only."""
+
+    def __init__(self, watcher: "_Sender") -> None:
+        super().__init__(logging.WARNING)
+        self._watcher = watcher
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._watcher.say(record.getMessage())
 
 
 class _Sender:
