@@ -147,13 +147,21 @@ def main(argv: list[str]) -> None:
     elif DRY_RUN.value:
         print_count(plan, trainer, console)
     else:
-        run = execution.start(plan, trainer, config, environment(), workdir)
-        if PROFILE.value:
-            trainer.profile = profiling.Profile(run.folder / "profile")
-        run_chains(plan, trainer, run, console)
-        finish(run, console)
+        store.tidy()
+        asked = plan, trainer, config, environment(), workdir
+        with execution.start(*asked, say_waiting) as run:
+            if PROFILE.value:
+                trainer.profile = profiling.Profile(run.folder / "profile")
+            run_chains(plan, trainer, run, console)
+            run.assemble(plan.chains())
+            finish(run, console)
         if trainer.profile:
             print(trainer.profile.outcome())
+
+
+def say_waiting(folder: pathlib.Path) -> None:
+    """Says why nothing happens."""
+    print(f"{folder}: another command works on it; waiting", flush=True)
 
 
 def run_chains(
@@ -297,7 +305,7 @@ def finish(run: "RunFolder", console: "Console") -> None:
     from tf_lottery.report import run_page
 
     report = run_page.build(run.folder)
-    run.write("DONE", "")
+    run.finish()
     for title, header, cells in report.tables:
         (first, *others), *rows = fitting([header, *cells], console.width)
         table = Table(
@@ -334,14 +342,15 @@ def fitting(
 def _expected_errors() -> tuple[type[Exception], ...]:
     """Returns the errors that are a user's to mend, not ours."""
     from tf_lottery.foundation.files import StorageError
+    from tf_lottery.report.tables.csv_tables import DamagedFile
     from tf_lottery.training.devices import DeviceError
     from tf_lottery.training.history import Diverged
     from tf_lottery.training.peers.tfmot import PeerError
     from tf_lottery.workloads.images.image_sets import DataError
 
     return (
-        *(DataError, DeviceError, Diverged, PeerError),
-        *(StorageError, OSError),
+        *(DamagedFile, DataError, DeviceError, Diverged),
+        *(PeerError, StorageError, OSError),
     )
 
 

@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 
+from tf_lottery.foundation import snapshot_files
 from tf_lottery.foundation.records import Record, Snapshot
 from tf_lottery.foundation.run_folder import RunFolder
 from tf_lottery.report import run_page
@@ -43,7 +44,7 @@ def folder(tmp_path):
         "first layer": np.random.default_rng(0).random(784),
     }
     for arm in ARMS[:2]:
-        run.save_snapshot(Snapshot(0, arm, 0, snapshot))
+        snapshot_files.save(run.folder, Snapshot(0, arm, 0, snapshot))
     run.write("config.gin", "SEEDS = 2 # <b>not markup</b>\n")
     run.write_json("env.json", {"command": "python -m tf_lottery.main"})
     plan = {

@@ -89,7 +89,8 @@ class Memory:
         self.saved = []
         self.start = start
 
-    def load(self):
+    def load(self, fault):
+        assert not self.start or fault(self.start) is None
         return self.start
 
     def due(self):

@@ -80,7 +80,8 @@ class Memory:
     def __init__(self, saved=None):
         self.saved = [saved] if saved else []
 
-    def load(self):
+    def load(self, fault):
+        assert all(fault(entry) is None for entry in self.saved)
         return self.saved[-1] if self.saved else None
 
     def due(self):

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import re
+import shutil
 import subprocess
 import sys
 
@@ -16,7 +17,7 @@ from tf_lottery.experiments import lottery
 from tf_lottery.foundation import records, run_folder
 from tf_lottery.masking.kernels import masked_layers
 from tf_lottery.report.claims.catalogue import EXPERIMENTS, GIN_FILES
-from tf_lottery.report.tables import summary
+from tf_lottery.report.tables import run_tables, summary
 from tf_lottery.report.verdicts import read_runs, run_collection
 from tf_lottery.rules import pruning
 from tf_lottery.training import devices, steps
@@ -213,6 +214,88 @@ def test_a_run_its_repetition_and_its_config(command, tmp_path, monkeypatch):
         assert json.loads((folder / "env.json").read_text()) == environment
 
 
+def results_of(folder):
+    """What a run came to: how long it took, and when, are no results."""
+    rows = run_folder.read_records(folder)
+    lines = run_tables.read_summary(folder, ["winning ticket"])
+    names = ("config.gin", "plan.json", "layers.csv")
+    return (
+        [row for row in rows if row.metric != "seconds"],
+        [line._replace(seconds=0) for line in lines],
+        [(folder / name).read_bytes() for name in names],
+        [path.read_bytes() for path in sorted(folder.glob("snapshots/*"))],
+    )
+
+
+def flipped(data):
+    changed = bytearray(data or b" ")  # a lock is empty
+    changed[len(data) // 2] ^= 1
+    return bytes(changed)
+
+
+DAMAGE = {
+    "truncated": lambda data: data[: len(data) // 2],
+    "flipped": flipped,
+    "another type": lambda data: b"[1]\n",
+    "NUL": lambda data: bytes(4096),
+    "folder": None,
+}
+
+
+@pytest.mark.slow  # five commands, each after much damage
+def test_whatever_is_damaged_is_made_again(command, tmp_path, caplog):
+    bindings = ["ARMS = ('winning ticket',)"]
+    command(TICKETS, SMOKE, bindings=bindings)
+    folder, store = only_run(tmp_path), tmp_path / "store"
+    before = results_of(folder)
+    stored = [path for path in store.iterdir() if path.is_dir()]
+    files = (
+        *(folder / name for name in ("config.gin", "plan.json", "summary.csv")),
+        *(folder / name for name in ("metrics.csv", "env.json", "DONE")),
+        *(sorted(folder.glob("snapshots/*"))[0], folder / "report.html"),
+        *(store / "format", *store.glob("images-*.npz")),
+        *(stored[0] / "result.json", stored[1] / "result.npz"),
+        stored[2] / ".lock",
+    )
+    for kind, damage in DAMAGE.items():
+        for path in files:
+            data = path.read_bytes()
+            path.unlink()
+            path.write_bytes(damage(data)) if damage else path.mkdir()
+        caplog.clear()
+        status, out, err = command(TICKETS, SMOKE, bindings=bindings)
+        assert status == 0, (kind, err)
+        assert "Traceback" not in out + err
+        assert results_of(folder) == before, kind
+        said = [r.getMessage() for r in caplog.records if r.name == "absl"]
+        assert not any("\n" in line for line in said)
+        for path in files:
+            lines = [line for line in said if line.startswith(f"{path} ")]
+            assert len(lines) <= 1, (kind, path)
+        # Each record of the store, the images, the snapshot at the least.
+        assert len(said) >= 4, (kind, said)
+        assert read_runs.read(folder).complete
+
+
+def test_rounds_that_were_exchanged_in_the_store_are_not_trusted(
+    command, tmp_path, caplog
+):
+    bindings = ["ARMS = ('winning ticket',)"]
+    command(TICKETS, SMOKE, bindings=bindings)
+    before = results_of(only_run(tmp_path))
+    one, other, _ = (p for p in (tmp_path / "store").iterdir() if p.is_dir())
+    one.rename(tmp_path / "aside")
+    other.rename(one)
+    (tmp_path / "aside").rename(other)
+    shutil.rmtree(tmp_path / "runs")
+    status, _, err = command(TICKETS, SMOKE, bindings=bindings)
+    assert status == 0, err
+    assert results_of(only_run(tmp_path)) == before
+    said = [r.getMessage() for r in caplog.records if r.name == "absl"]
+    assert len(said) == 2
+    assert all("expected a record of key" in line for line in said)
+
+
 def test_a_run_of_other_data_has_another_folder(
     command, tmp_path, digits, monkeypatch
 ):
@@ -347,19 +430,21 @@ def test_workers_give_what_one_process_gives(command, tmp_path, monkeypatch):
     alone = tmp_path / "alone"
     command(TICKETS, SMOKE, bindings=bindings, workdir=str(alone))
     several, one = (
-        sorted(run_folder.read_records(only_run(folder)))
+        run_folder.read_records(only_run(folder))
         for folder in (tmp_path, alone)
     )
+    # In the same order, whoever came first.
     assert [r[:-1] for r in several] == [r[:-1] for r in one]
     for a, b in zip(several, one, strict=True):
         if a.metric != "seconds":
             assert a.value == pytest.approx(b.value, abs=0.01), a
-    tables = [
-        (only_run(folder) / "summary.csv").read_text().splitlines()
-        for folder in (tmp_path, alone)
-    ]
-    for a, b in zip(*tables, strict=True):
-        assert a.split(",")[:5] == b.split(",")[:5]  # in the same order
+    for name in ("summary.csv", "layers.csv"):
+        tables = [
+            (only_run(folder) / name).read_text().splitlines()
+            for folder in (tmp_path, alone)
+        ]
+        for a, b in zip(*tables, strict=True):
+            assert a.split(",")[:4] == b.split(",")[:4]
 
 
 @pytest.mark.slow  # each worker starts TensorFlow

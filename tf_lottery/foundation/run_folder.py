@@ -9,41 +9,43 @@
         summary.csv    one line an arm, seed and round
         report.html, figures/
         profile/       a trace of some steps, if --profile asked for it
-        DONE           written when everything above is there
+        DONE           written when everything above is there (`seal`)
+        .held          a lock: one command at a time works on a run
+        .chains/       what its chains gave so far (`chain_files`)
+        damaged-...    what was not what it should be
 
-Rows of `metrics.csv` are known by all their columns but the value, and those
-that differ in the step only are a series, written in order. A row that is there
-already is not written again, so a run that is resumed, or that several
-processes work on, has each row once.
-
-Folders of earlier versions are read, too: they call the column `where` of
-`metrics.csv` `split`, and the folder `snapshots` `pictures`.
+What the store knows is read from the store: a command makes the files of its
+run anew, and sets aside what it finds in their place, with a line that says so.
 """
 
-import csv
-import io
 import json
-import math
 import os
 import pathlib
 import re
-import sys
-import urllib.parse
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
-import filelock
-import numpy as np
+from tf_lottery.foundation import (
+    chain_files,
+    metrics_log,
+    seal,
+    snapshot_files,
+)
+from tf_lottery.foundation.chain_files import ChainFiles
+from tf_lottery.foundation.files import (
+    expect_file,
+    locked,
+    set_aside,
+    storing,
+    sweep,
+    write_atomically,
+)
+from tf_lottery.foundation.metrics_log import MetricsLog
+from tf_lottery.foundation.records import Record
 
-from tf_lottery.foundation.files import StorageError, storing, write_atomically
-from tf_lottery.foundation.records import Record, Snapshot
-
-METRICS_HEADER = ",".join(Record._fields)
-HEADERS = (METRICS_HEADER, METRICS_HEADER.replace("where", "split"))
-"""That of `metrics.csv`, and that of earlier versions."""
-
-SNAPSHOTS = ("snapshots", "pictures")
-"""The folder of arrays, and that of earlier versions."""
+FOLDERS = (*snapshot_files.FOLDERS, "figures", "profile", "workers")
+FILES = re.compile(r".*\.(csv|gin|html|json)|DONE|\.lock")
 
 
 class RunFolder:
@@ -58,17 +60,47 @@ class RunFolder:
 
     def __init__(self, folder: str | os.PathLike) -> None:
         self.folder = pathlib.Path(folder)
-        # Of each series, its latest step and the value there.
-        self._last: dict[tuple, tuple[int, float]] = {}
-        self._read_to = 0
+        self._log = MetricsLog(self.folder / "metrics.csv")
         with storing(self.folder):
-            (self.folder / SNAPSHOTS[0]).mkdir(parents=True, exist_ok=True)
-        self._lock = filelock.FileLock(self.folder / ".lock")
+            self.folder.mkdir(parents=True, exist_ok=True)
+
+    @contextmanager
+    def held(self, waiting: Callable[[], None]) -> Iterator[None]:
+        """Holds the folder, and puts it in order, while a command runs.
+
+        Args:
+            waiting: Called once if another command holds it.
+
+        Raises:
+            StorageError: It cannot be put in order.
+        """
+        with locked(self.folder / ".held", waiting):
+            self._put_in_order()
+            yield
+
+    def _put_in_order(self) -> None:
+        """Takes away what a kill left, and sets aside what is damaged."""
+        chain_files.clear(self.folder)
+        sweep(self.folder)
+        for path in [*self.folder.iterdir(), *self.folder.glob("figures/*")]:
+            if path.name.startswith("damaged-"):
+                continue
+            if FILES.fullmatch(path.name) or path.suffix in (".svg", ".png"):
+                expect_file(path)
+            elif path.name in FOLDERS and path.is_file():
+                set_aside(path, "expected a folder, received a file")
+        self._log.expect_records()
+        for name, read in (("env.json", _json), (seal.NAME, seal.read)):
+            try:
+                read(self.folder)
+            except (RecursionError, ValueError):
+                path = self.folder / name
+                set_aside(path, "expected JSON; it is written again")
 
     @property
     def complete(self) -> bool:
         """Whether all that was planned is there."""
-        return (self.folder / "DONE").exists()
+        return (self.folder / seal.NAME).exists()
 
     def write(self, name: str, text: str) -> None:
         """Writes one of the folder's text files."""
@@ -79,119 +111,54 @@ class RunFolder:
         self.write(name, json.dumps(value, indent=1) + "\n")
 
     def append(self, records: Iterable[Record]) -> None:
-        """Adds those records to `metrics.csv` that it does not have."""
-        new = [r for r in records if self._is_new(r)]
-        if not new:
-            return
-        path = self.folder / "metrics.csv"
-        with storing(path), self._lock, open(path, "a+b") as file:
-            self._catch_up(file)
-            # Another process may have written some in the meantime.
-            new = [r for r in new if self._is_new(r)]
-            if not self._read_to:
-                file.write(f"{METRICS_HEADER}\n".encode())
-            file.write(_lines(new).encode())
-            file.flush()
-            os.fsync(file.fileno())
-            self._read_to = file.tell()
-            self._note(new)
+        """Adds those records to `metrics.csv` that it does not have.
 
-    def _catch_up(self, file: io.BufferedRandom) -> None:
-        """Reads what is there, and cuts off a line that was not finished."""
-        file.seek(self._read_to)
-        new = file.read()
-        whole = new[: new.rfind(b"\n") + 1]
-        self._read_to += len(whole)
-        file.truncate(self._read_to)
-        file.seek(self._read_to)
-        self._note(_parse(io.StringIO(whole.decode(), newline="")))
+        Raises:
+            StorageError: They could not be written.
+        """
+        self._log.append(records)
 
-    def _is_new(self, record: Record) -> bool:
-        step, value = self._last.get(_series(record), (-1, math.nan))
-        same = record.value == value or math.isnan(record.value)
-        if record.step == step and not same and record.metric != "seconds":
-            raise StorageError(
-                f"expected {record.metric} of {record.arm!r}, seed "
-                f"{record.seed}, round {record.round}, step {step} to be "
-                f"{value}, as in {self.folder}, received {record.value}: "
-                "something changed that the configuration does not say. Give "
-                "the run another Plan.name, or remove that folder"
-            )
-        return record.step > step
+    @contextmanager
+    def chain(self, arm: str, seed: int) -> Iterator[ChainFiles]:
+        """Takes what a chain gives; it is done where the context ends well."""
+        chain = ChainFiles(self.folder, (arm, seed), self.append)
+        yield chain
+        chain.close()
 
-    def _note(self, records: Iterable[Record]) -> None:
-        self._last.update((_series(r), (r.step, r.value)) for r in records)
+    def assemble(self, chains: Iterable[tuple[str, int]]) -> None:
+        """Makes `metrics.csv` of what the chains gave, in their order.
 
-    def save_snapshot(self, snapshot: Snapshot) -> None:
-        """Writes the arrays of one arm, seed and round."""
-        buffer = io.BytesIO()
-        arrays: dict[str, Any] = dict(snapshot.arrays)
-        np.savez_compressed(buffer, **arrays)
-        arm = urllib.parse.quote(snapshot.arm, safe=" ")
-        name = f"{arm}, seed {snapshot.seed}, round {snapshot.round}.npz"
-        write_atomically(self.folder / SNAPSHOTS[0] / name, buffer.getvalue())
+        Args:
+            chains: The (arm, seed) of all; they are done.
+
+        Raises:
+            StorageError: It could not be written.
+        """
+        chain_files.assemble(self.folder, chains)
+
+    def finish(self) -> None:
+        """Notes that all that was planned is there."""
+        seal.write(self.folder)
+
+
+def _json(folder: pathlib.Path) -> None:
+    """Raises ValueError unless `env.json` holds an object, or is not there."""
+    path = folder / "env.json"
+    if path.exists() and not isinstance(json.loads(path.read_bytes()), dict):
+        raise ValueError
 
 
 def scan_records(folder: str | os.PathLike) -> Iterator[Record]:
     """Yields the whole lines of a run's `metrics.csv`, in order.
 
     A figure of the papers has millions: this does not hold them all.
+
+    Raises:
+        ValueError: A line is no record.
     """
-    with open(pathlib.Path(folder) / "metrics.csv", newline="") as file:
-        yield from _parse(line for line in file if line.endswith("\n"))
+    yield from metrics_log.scan(pathlib.Path(folder) / "metrics.csv")
 
 
 def read_records(folder: str | os.PathLike) -> list[Record]:
     """Returns the whole lines of a run's `metrics.csv`, in order."""
     return list(scan_records(folder))
-
-
-def scan_snapshots(folder: str | os.PathLike) -> Iterator[Snapshot]:
-    """Yields the snapshots of a run, by round, arm and seed.
-
-    The masks of a large network are many megabytes: this does not hold them
-    all.
-    """
-    found: dict[tuple[int, str, int], pathlib.Path] = {}
-    for name in reversed(SNAPSHOTS):
-        for path in (pathlib.Path(folder) / name).glob("*.npz"):
-            match = re.fullmatch(r"(.*), seed (\d+), round (\d+)", path.stem)
-            if match:
-                arm, seed, round_ = match.groups()
-                found[int(round_), urllib.parse.unquote(arm), int(seed)] = path
-    for (number, name, replicate), path in sorted(found.items()):
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-        yield Snapshot(replicate, name, number, arrays)
-
-
-def read_snapshots(folder: str | os.PathLike) -> list[Snapshot]:
-    """Returns the snapshots of a run, by round, arm and seed."""
-    return list(scan_snapshots(folder))
-
-
-def _series(record: Record) -> tuple:
-    return (*record[:3], *record[4:-1])
-
-
-def _lines(records: Iterable[Record]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(records)
-    return text.getvalue()
-
-
-def _parse(lines: Iterable[str]) -> Iterator[Record]:
-    headers = [header.split(",") for header in HEADERS]
-    for cells in csv.reader(lines):
-        if cells in headers:
-            continue
-        seed, arm, round_, step, where, metric, value = cells
-        yield Record(
-            int(seed),
-            sys.intern(arm),
-            int(round_),
-            int(step),
-            sys.intern(where),
-            sys.intern(metric),
-            float(value),
-        )

@@ -84,7 +84,7 @@ def read_json(path: pathlib.Path) -> dict[str, Any]:
         value = json.loads(path.read_bytes())
         if not isinstance(value, dict):
             raise ValueError("it is no object")
-    except (OSError, ValueError) as error:
+    except (OSError, RecursionError, ValueError) as error:
         raise DamagedFile(f"expected JSON in {path}: {error}") from error
     return value
 

@@ -13,7 +13,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from tf_lottery.foundation.files import write_atomically
+from tf_lottery.foundation.files import sweep, write_atomically
 from tf_lottery.report import pages
 from tf_lottery.report.claim_rows import UNSHOWN, ClaimRow, rows_of
 from tf_lottery.report.claims.catalogue import GIN_FILES
@@ -55,6 +55,7 @@ def build(
     Raises:
         StorageError: A file could not be written.
     """
+    sweep(out)
     skip = (out, out / "figures", out / "tensorboard")
     runs, left_out = read_runs.read_all(paths, skip)
     found, notes = run_collection.merge(runs)

@@ -7,7 +7,7 @@ from tf_lottery.report import pages
 from tf_lottery.report.plan_files import read_json, read_plan
 from tf_lottery.report.plots import render
 from tf_lottery.report.showing import SHOWN, SingleRun
-from tf_lottery.report.tables import run_tables
+from tf_lottery.report.tables import not_finite, run_tables
 from tf_lottery.report.tables.text_table import TextTable
 from tf_lottery.report.verdicts import read_runs
 
@@ -44,7 +44,8 @@ def build(folder: pathlib.Path) -> RunPage:
     run, shown = SingleRun(folder, plan, found), SHOWN[plan["kind"]]
     drawings = render.drawings(shown.run_drawings(run))
     pages.write_drawings(folder, drawings)
-    tables, notes = shown.run_tables(run), shown.run_notes(plan)
+    tables = shown.run_tables(run)
+    notes = [*shown.run_notes(plan), *not_finite.notes(found.not_finite)]
     page = folder / "report.html"
     facts = {
         "plan": plan,

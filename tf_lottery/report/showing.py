@@ -9,7 +9,8 @@ import pathlib
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from tf_lottery.foundation.run_folder import read_records, read_snapshots
+from tf_lottery.foundation.run_folder import read_records
+from tf_lottery.foundation.snapshot_files import read_snapshots
 from tf_lottery.report import notes
 from tf_lottery.report.claims.paper_points import Link, PaperPoint
 from tf_lottery.report.plots import (

@@ -92,6 +92,15 @@ def what_bits_depend_on(
     }
 
 
+def decisive(computed: dict[str, Any]) -> dict[str, Any]:
+    """Returns `what_bits_depend_on` such that equal bits have equal values.
+
+    Cores count only where they decide how many threads there are.
+    """
+    others = {name: computed[name] for name in computed if name != "cores"}
+    return {**others, "threads": computed["threads"] or computed["cores"]}
+
+
 def _processor() -> str:
     """Returns the processor's name, as far as the system tells it."""
     listed = pathlib.Path("/proc/cpuinfo")

@@ -20,6 +20,7 @@ part of the batch each, and the loss is averaged over the whole batch: one
 device and several give the same weights up to rounding.
 """
 
+import functools
 import math
 import time
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from dataclasses import asdict
 import tensorflow as tf
 
 from tf_lottery.foundation import stopping
+from tf_lottery.foundation.array_files import Arrays, Entry
 from tf_lottery.foundation.store import Checkpoint
 from tf_lottery.masking.model_state import read_state
 from tf_lottery.training import steps
@@ -75,7 +77,11 @@ def train(
     programs.load(training.ticket, training.seed)
     first = recipe.first_step or 0
     position = Position(step=first)
-    saved = checkpoint.load() if checkpoint else None
+    saved = (
+        checkpoint.load(functools.partial(_fault, recipe, dump(programs)))
+        if checkpoint
+        else None
+    )
     if saved:
         arrays, meta = saved
         load(programs, arrays)
@@ -138,6 +144,25 @@ def _call(programs: Programs, training: Training, position: Position) -> int:
         if count == block:
             position.fold(recipe.batch_size)
     return bad
+
+
+def _fault(recipe: Recipe, start: Arrays, entry: Entry) -> str | None:
+    """Returns what is wrong with a checkpoint of a training, if anything.
+
+    Args:
+        recipe: How it trains.
+        start: Every variable before it does.
+        entry: The checkpoint.
+    """
+    arrays, meta = entry
+    first, last = recipe.first_step or 0, recipe.steps
+    if not first <= meta["step"] <= last:
+        return f"expected a step up to {last}, received {meta['step']}"
+    for path in {**start, **arrays}:
+        shapes = [a[path].shape if path in a else None for a in (start, arrays)]
+        if shapes[0] != shapes[1]:
+            return f"expected {path} of shape {shapes[0]}, received {shapes[1]}"
+    return None
 
 
 def estimate(

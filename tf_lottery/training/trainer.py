@@ -5,17 +5,20 @@ its key and runs it only if it is not there, going on from a checkpoint if one
 was left.
 """
 
+import functools
 import json
 import pathlib
-from collections.abc import Callable
+import reprlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from tf_lottery.foundation import identity, stopping
-from tf_lottery.foundation.files import StorageError
-from tf_lottery.foundation.store import Checkpoint, Entry, Store
+from tf_lottery.foundation.array_files import Entry
+from tf_lottery.foundation.store import Checkpoint, Store
 from tf_lottery.rules.tickets import Arrays, Ticket
 from tf_lottery.training import devices
 from tf_lottery.training.history import Measurement, Result, Status
@@ -85,9 +88,9 @@ class Trainer:
 
     def find(self, training: Training) -> Result | None:
         """Returns a training's result if it is in the store."""
-        key = self.key(training)
-        entry = self.store.find(key)
-        return _result(key, entry, training) if entry else None
+        fault = functools.partial(_fault, training)
+        entry = self.store.find(self.key(training), fault)
+        return _result(entry, training) if entry else None
 
     def train(
         self,
@@ -119,6 +122,7 @@ class Trainer:
                 return self._entry(
                     training, tfmot.train(training, source, report)
                 )
+            checkpoint.computed = devices.decisive(self._computed(training))
             watched = self.profile.watching(report) if self.profile else report
             result = train(
                 training,
@@ -130,8 +134,9 @@ class Trainer:
             )
             return self._entry(training, result)
 
-        key = self.key(training)
-        return _result(key, self.store.get(key, make, waiting), training)
+        fault = functools.partial(_fault, training)
+        entry = self.store.get(self.key(training), make, waiting, fault)
+        return _result(entry, training)
 
     def evaluate(self, training: Training) -> tuple[Measurement, ...]:
         """Returns the metrics of a ticket as it is, not trained or stored."""
@@ -165,15 +170,18 @@ class Trainer:
         return self._programs[key]
 
     def _entry(self, training: Training, result: Result) -> Entry:
-        # A peer's process computes by itself.
-        jit = not training.peer and self._compiled(training).jit
         return _changed(result.state, training.arrays), {
             "recipe": identity.canonical(training.recipe),
             "seed": training.seed,
             "history": result.history,
             "seconds": result.seconds,
-            "computed": devices.what_bits_depend_on(self.strategy, jit),
+            "computed": self._computed(training),
         }
+
+    def _computed(self, training: Training) -> dict[str, Any]:
+        # A peer's process computes by itself.
+        jit = not training.peer and self._compiled(training).jit
+        return devices.what_bits_depend_on(self.strategy, jit)
 
 
 def _changed(state: Arrays, before: Arrays) -> dict[str, np.ndarray]:
@@ -185,26 +193,45 @@ def _changed(state: Arrays, before: Arrays) -> dict[str, np.ndarray]:
     }
 
 
-def _result(key: str, entry: Entry, training: Training) -> Result:
-    """Returns a result of the store, after a look at whether it is ours.
+def _fault(training: Training, entry: Entry) -> str | None:
+    """Returns what is wrong with a record as that of a training, if anything.
 
-    The hash says that it is, unless a version of this package that meant
-    something else by the same recipe wrote it.
+    The hash says that nothing is, unless a version of this package that meant
+    something else by the same recipe wrote it, or one whose records did not
+    hold their key.
     """
     arrays, meta = entry
-    known = {path: array.shape for path, array in training.arrays.items()}
-    stored = {path: array.shape for path, array in arrays.items()}
     own = json.loads(json.dumps(identity.canonical(training.recipe)))
-    for what, expected, received, fits in (
-        ("recipe", own, meta["recipe"], own == meta["recipe"]),
-        ("variables", known, stored, stored.items() <= known.items()),
-    ):
-        if not fits:
-            raise StorageError(
-                f"expected the {what} {expected} in store/{key}, received "
-                f"{received}: another version of tf_lottery wrote it. Choose "
-                "another folder with --workdir, or remove that one to train "
-                "it again"
+    known = {p: (a.shape, a.dtype.str) for p, a in training.arrays.items()}
+    pairs = [
+        ("seed", training.seed, meta.get("seed")),
+        *_different("recipe", own, meta.get("recipe")),
+        *(
+            (path, known.get(path), (array.shape, array.dtype.str))
+            for path, array in arrays.items()
+        ),
+    ]
+    for what, expected, received in pairs:
+        if expected != received:
+            return (
+                f"expected {what} {reprlib.repr(expected)}, received "
+                f"{reprlib.repr(received)}"
             )
+    return None
+
+
+def _different(
+    name: str, one: Any, other: Any
+) -> Iterator[tuple[str, Any, Any]]:
+    """Yields the values within two JSON values that differ, and their names."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in {**one, **other}:
+            yield from _different(key, one.get(key), other.get(key))
+    elif one != other:
+        yield name, one, other
+
+
+def _result(entry: Entry, training: Training) -> Result:
+    arrays, meta = entry
     history = tuple(Measurement(*row) for row in meta["history"])
     return Result({**training.arrays, **arrays}, history, meta["seconds"])

@@ -114,11 +114,13 @@ def test_what_is_no_message_is_a_failure_and_no_hang(
 def test_the_workers_side(tmp_path):
     code = """
 import sys
+from absl import logging
 from tf_lottery.experiments.running import workers
 channel = workers.claim_output()
 print("of some library")
 def run(chain, watcher):
     watcher.say(f"runs {chain[0]}")
+    logging.warning("%s is set aside", chain[0])
     if chain[0] == "wrong":
         raise KeyError("a bug")
 workers.serve(channel, run)
@@ -126,6 +128,7 @@ workers.serve(channel, run)
     failures, out = lead([("wrong", 0), ("right", 1)], 1, tmp_path, code)
     assert failures == ["wrong, seed 0: 'a bug'"]
     assert "runs right" in out
+    assert "right is set aside" in out
     log = (tmp_path / "workers" / "0.log").read_text()
     assert "of some library" in log
     assert "Traceback" in log

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reporting import alike, line, write, write_metrics
 
+from tf_lottery.foundation import snapshot_files
 from tf_lottery.foundation.records import Record, Snapshot
 from tf_lottery.foundation.run_folder import RunFolder
 from tf_lottery.report.tables import (
@@ -117,8 +118,12 @@ def folder(tmp_path):
     run = RunFolder(folder)
     for number in (3, 7):
         for seed in (0, 1):
-            run.save_snapshot(snapshot("two", seed, number, k=mask(seed, 5)))
-            run.save_snapshot(snapshot("one", seed, number, k=mask(seed, 6)))
+            snapshot_files.save(
+                run.folder, snapshot("two", seed, number, k=mask(seed, 5))
+            )
+            snapshot_files.save(
+                run.folder, snapshot("one", seed, number, k=mask(seed, 6))
+            )
     return folder
 
 

@@ -6,13 +6,15 @@ and to whoever watches.
 """
 
 import pathlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tf_lottery.experiments.plan import Plan
 from tf_lottery.experiments.running.counting import Counting, EngineOfTrainer
 from tf_lottery.foundation import identity
+from tf_lottery.foundation.chain_files import ChainFiles
 from tf_lottery.foundation.deviations import deviations
 from tf_lottery.foundation.records import Record, Snapshot
 from tf_lottery.foundation.run_folder import RunFolder
@@ -26,14 +28,16 @@ from tf_lottery.training.request import FORMAT, Training
 from tf_lottery.training.trainer import Trainer
 
 
+@contextmanager
 def start(
     plan: Plan,
     trainer: Trainer,
     config: str,
     environment: Mapping[str, Any],
     workdir: pathlib.Path,
-) -> RunFolder:
-    """Returns the plan's folder, with all that is known before it runs.
+    waiting: Callable[[pathlib.Path], None] = lambda _: None,
+) -> Iterator[RunFolder]:
+    """Holds the plan's folder, with all that is known before it runs.
 
     Args:
         plan: What was asked for.
@@ -41,6 +45,7 @@ def start(
         config: The gin configuration that asks for it.
         environment: What it runs on; kept as it was when the run is complete.
         workdir: Where the folder `runs` is, or is made.
+        waiting: Called once, with the folder, if another command holds it.
 
     Raises:
         DataError: The examples are not to be had.
@@ -54,31 +59,32 @@ def start(
     fingerprint = trainer.source(recipe.task).fingerprint
     key = identity.digest([FORMAT, plan, fingerprint])
     run = RunFolder(workdir / "runs" / f"{plan.name}-{key[:8]}")
-    run.write("config.gin", config)
-    if not run.complete:
-        run.write_json("env.json", environment)
-    described = identity.canonical(experiment)
-    how = described.pop("recipe")
-    actual = {**described, **how, "data": recipe.task.name}
-    run.write_json(
-        "plan.json",
-        {
-            "name": plan.name,
-            "kind": experiment.kind,
-            "arms": experiment.arms,
-            "rounds": getattr(experiment, "rounds", None),
-            "seeds": plan.seeds,
-            "data": recipe.task.name,
-            "fingerprint": fingerprint,
-            "experiment": described,
-            "recipe": how,
-            "published": identity.canonical(published),
-            "deviations": deviations(published.protocol, actual)
-            if published
-            else [],
-        },
-    )
-    return run
+    with run.held(lambda: waiting(run.folder)):
+        run.write("config.gin", config)
+        if not (run.complete and (run.folder / "env.json").exists()):
+            run.write_json("env.json", environment)
+        described = identity.canonical(experiment)
+        how = described.pop("recipe")
+        actual = {**described, **how, "data": recipe.task.name}
+        run.write_json(
+            "plan.json",
+            {
+                "name": plan.name,
+                "kind": experiment.kind,
+                "arms": experiment.arms,
+                "rounds": getattr(experiment, "rounds", None),
+                "seeds": plan.seeds,
+                "data": recipe.task.name,
+                "fingerprint": fingerprint,
+                "experiment": described,
+                "recipe": how,
+                "published": identity.canonical(published),
+                "deviations": deviations(published.protocol, actual)
+                if published
+                else [],
+            },
+        )
+        yield run
 
 
 class Watcher(Protocol):
@@ -113,15 +119,18 @@ def execute(
         StorageError: A file could not be written.
     """
     for arm, seed in chains:
-        engine = _Writing(trainer, run, arm, watch(arm, seed))
-        try:
-            for item in plan.experiment.chain(arm, seed, engine):
-                if isinstance(item, Snapshot):
-                    run.save_snapshot(item)
-                else:
-                    run.append([item])
-        except Diverged as error:
-            raise Diverged(f"arm {arm!r}: {error}") from error
+        with run.chain(arm, seed) as files:
+            engine = _Writing(trainer, files, arm, watch(arm, seed))
+            try:
+                for item in plan.experiment.chain(arm, seed, engine):
+                    if isinstance(item, Snapshot):
+                        files.save(item)
+                    else:
+                        files.append([item])
+            except Diverged as error:
+                named = Diverged(f"arm {arm!r}: {error}")
+                files.note(str(named))
+                raise named from error
         if not engine.trained:
             engine.watcher.say(f"{arm}, seed {seed}: nothing had to be trained")
 
@@ -130,7 +139,7 @@ def execute(
 class _Writing(EngineOfTrainer):
     """The engine of a chain: a trainer whose numbers are written down."""
 
-    run: RunFolder
+    files: ChainFiles
     arm: str
     watcher: Watcher
     trained: bool = False
@@ -163,4 +172,4 @@ class _Writing(EngineOfTrainer):
         self, seed: int, round: int | None, rows: Iterable[Measurement]
     ) -> None:
         if round is not None:
-            self.run.append(Record(seed, self.arm, round, *r) for r in rows)
+            self.files.append(Record(seed, self.arm, round, *r) for r in rows)

@@ -11,6 +11,7 @@ its workers and waits for their checkpoints; when it dies, they follow it.
 
 import contextlib
 import json
+import logging
 import os
 import pathlib
 import subprocess
@@ -215,6 +216,7 @@ def serve(channel: IO[bytes], run: Callable[[Chain, Any], None]) -> None:
         run: Runs a chain, and tells the watcher that is given with it.
     """
     watcher = _Sender(channel)
+    logging.getLogger("absl").addHandler(_Warnings(watcher))
     for line in sys.stdin:
         arm, seed = json.loads(line)
         try:
@@ -224,6 +226,17 @@ def serve(channel: IO[bytes], run: Callable[[Chain, Any], None]) -> None:
             watcher.send("failed", str(error) or repr(error))
         else:
             watcher.send("done", None)
+
+
+class _Warnings(logging.Handler):
+    """Sends on what is warned of, which would else be in a log only."""
+
+    def __init__(self, watcher: "_Sender") -> None:
+        super().__init__(logging.WARNING)
+        self._watcher = watcher
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._watcher.say(record.getMessage())
 
 
 class _Sender:

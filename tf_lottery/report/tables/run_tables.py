@@ -6,6 +6,7 @@
     density.csv    where kept and pruned weights lie      (`density.Bin`)
     curves.csv     metrics over steps, of trainings that a figure shows so
                                                         (`records.Record`)
+    not_finite.csv numbers that are NaN or infinite, the first of each series
 
 They are made of `metrics.csv` and `snapshots/`, which can be large, and reports
 need nothing else.
@@ -19,11 +20,13 @@ from typing import Any, NamedTuple
 
 from tf_lottery.foundation.files import write_atomically
 from tf_lottery.foundation.records import Record
-from tf_lottery.foundation.run_folder import scan_records, scan_snapshots
+from tf_lottery.foundation.run_folder import scan_records
+from tf_lottery.foundation.snapshot_files import scan_snapshots
 from tf_lottery.report.tables import (
     csv_tables,
     density,
     layers_table,
+    not_finite,
     overlap,
     series,
     summary,
@@ -48,6 +51,7 @@ class Tables(NamedTuple):
         overlaps: The rows of `overlap.csv`.
         bins: The rows of `density.csv`.
         curves: The rows of `curves.csv`.
+        not_finite: The rows of `not_finite.csv`.
     """
 
     lines: list[Line]
@@ -55,6 +59,7 @@ class Tables(NamedTuple):
     overlaps: list[Overlap]
     bins: list[Bin]
     curves: Sequence[Record] = ()
+    not_finite: Sequence[Record] = ()
 
 
 FILES: dict[str, Any] = {
@@ -63,6 +68,7 @@ FILES: dict[str, Any] = {
     "overlap.csv": Overlap,
     "density.csv": Bin,
     "curves.csv": Record,
+    "not_finite.csv": Record,
 }
 
 
@@ -84,11 +90,14 @@ def measure(
         DamagedFile: `metrics.csv` has a line that is no record.
     """
     noted: list[Record] = []
+    odd: list[Record] = []
 
     def noting() -> Iterator[Record]:
         for record in scan_records(folder):
             if curves or record.metric in layers_table.METRICS:
                 noted.append(record)
+            if not math.isfinite(record.value):
+                odd.append(record)
             yield record
 
     if not (folder / "metrics.csv").exists():  # it has just begun
@@ -107,7 +116,8 @@ def measure(
         overlaps, bins = _masks(folder, arms, density_round(lines))
     layers = layers_table.collect(noted)
     shown = series.thin(noted) if curves else []
-    return Tables(lines, layers, overlaps, bins, shown)
+    strange = not_finite.first_of_each(odd)
+    return Tables(lines, layers, overlaps, bins, shown, strange)
 
 
 def _masks(
@@ -154,6 +164,8 @@ def write(folder: pathlib.Path, tables: Tables) -> None:
         if table:
             text = csv_tables.to_csv(FILES[name], table)
             write_atomically(folder / name, text.encode())
+        else:  # there is none of this run, whatever is there
+            (folder / name).unlink(missing_ok=True)
 
 
 def read_summary(folder: pathlib.Path, arms: Sequence[str]) -> list[Line]:

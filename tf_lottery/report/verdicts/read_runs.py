@@ -3,13 +3,15 @@
 import functools
 import math
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tf_lottery.foundation import chain_files, seal
+from tf_lottery.foundation.records import Record
 from tf_lottery.report.kinds import KINDS
 from tf_lottery.report.plan_files import read_json, read_plan
-from tf_lottery.report.tables import run_tables
+from tf_lottery.report.tables import csv_tables, not_finite, run_tables
 from tf_lottery.report.tables.csv_tables import DamagedFile
 from tf_lottery.report.tables.run_tables import Tables
 from tf_lottery.report.tables.summary import Line
@@ -25,6 +27,7 @@ class ReadRun:
         command: The command line that started the run.
         lines: What each training came to.
         complete: Whether all that was planned is there.
+        notes: Which numbers are not finite, and which trainings diverged.
     """
 
     folder: pathlib.Path
@@ -32,6 +35,7 @@ class ReadRun:
     command: str
     lines: list[Line]
     complete: bool
+    notes: Sequence[str] = ()
 
     @functools.cached_property
     def merge_key(self) -> dict[str, Any]:
@@ -132,9 +136,13 @@ def read(folder: pathlib.Path) -> ReadRun:
         summary.exists() and not metrics.exists()
     )
     if complete:
+        _expect_sealed(folder)
         lines = run_tables.read_summary(folder, plan["arms"])
+        odd = folder / "not_finite.csv"
+        strange = csv_tables.from_csv(Record, odd) if odd.exists() else []
     else:
-        lines = measure(folder, plan, masks=False).lines
+        found = measure(folder, plan, masks=False)
+        lines, strange = found.lines, list(found.not_finite)
         if kind.masks:  # and a mask may not be written down yet
             lines = [x for x in lines if not math.isnan(x.remaining)]
     if kind.ladder:  # a figure's x axis
@@ -143,4 +151,21 @@ def read(folder: pathlib.Path) -> ReadRun:
                 raise DamagedFile(
                     f"expected weights to remain in {folder}, received {line}"
                 )
-    return ReadRun(folder, plan, command, lines, complete)
+    said = [*not_finite.notes(strange), *chain_files.troubles(folder)]
+    notes = [f"{folder}: {text}" for text in said]
+    return ReadRun(folder, plan, command, lines, complete, notes)
+
+
+def _expect_sealed(folder: pathlib.Path) -> None:
+    """Raises DamagedFile if a file was changed after the run."""
+    try:
+        changed = seal.changed(folder)
+    except OSError as error:
+        raise DamagedFile(f"expected to read {folder}: {error}") from error
+    if changed:
+        more = f" and {len(changed) - 1} more" if changed[1:] else ""
+        raise DamagedFile(
+            f"expected the files of {folder} as the run left them, received "
+            f"another {changed[0]}{more}: it is not judged; the run's command "
+            "makes it again from the store"
+        )

@@ -138,7 +138,7 @@ def merge(runs: Sequence[ReadRun]) -> tuple[list[FigureRuns], list[str]]:
         else:
             figure = FigureRuns()
             figures.append(figure)
-        notes += _add(figure, run)
+        notes += [*_add(figure, run), *run.notes]
     figures.sort(key=_order)
     return figures, notes
 

@@ -27,7 +27,12 @@ import tensorflow_datasets as tfds
 from absl import logging
 
 from tf_lottery.foundation import identity
-from tf_lottery.foundation.files import StorageError, storing, write_atomically
+from tf_lottery.foundation.files import (
+    StorageError,
+    expect_file,
+    storing,
+    write_atomically,
+)
 
 FORMAT = 1
 """Part of every origin; raised when the same images come to be decoded, split
@@ -119,6 +124,7 @@ def _origin(chosen: Any, builder: tfds.core.DatasetBuilder) -> str | None:
 
 def _read(path: pathlib.Path, origin: str) -> ImageArrays | None:
     try:
+        expect_file(path)
         with np.load(path, allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
             if about["origin"] != origin:
