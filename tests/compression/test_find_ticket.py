@@ -10,7 +10,11 @@ from absl import logging
 from keras import layers
 
 from tf_lottery.compression.apply_ticket import apply_ticket
-from tf_lottery.compression.find_ticket import TrainingFailed, find_ticket
+from tf_lottery.compression.find_ticket import (
+    SearchStopped,
+    TrainingFailed,
+    find_ticket,
+)
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.masking.conversion import mask_model, strip_masks
 from tf_lottery.masking.kernels import masked_kernels
@@ -215,6 +219,19 @@ def test_weights_that_are_not_finite_stop_the_search_and_lose_nothing():
     burst.calls = 0
     with pytest.raises(TrainingFailed) as caught:
         find(make_model(), burst, rounds=4)
+    assert [row.round for row in caught.value.summary] == [0, 1]
+    assert isinstance(caught.value.summary[1].ticket, Ticket)
+
+
+def test_ctrl_c_stops_the_search_and_loses_nothing():
+    def interrupted(model):
+        interrupted.calls += 1
+        if interrupted.calls == 3:
+            raise KeyboardInterrupt
+
+    interrupted.calls = 0
+    with pytest.raises(SearchStopped, match="stopped in round 2") as caught:
+        find(make_model(), interrupted, rounds=4)
     assert [row.round for row in caught.value.summary] == [0, 1]
     assert isinstance(caught.value.summary[1].ticket, Ticket)
 

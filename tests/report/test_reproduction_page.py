@@ -2,6 +2,7 @@
 
 import csv
 import re
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -12,6 +13,7 @@ from absl.testing import flagsaver
 from conftest import ROOT
 from reporting import line, write, write_metrics
 
+from tf_lottery.foundation import stopping
 from tf_lottery.foundation.files import StorageError
 from tf_lottery.report import __main__ as command
 from tf_lottery.report import (
@@ -323,18 +325,21 @@ def test_watching_builds_again_when_a_run_goes_on(
     (folder / "DONE").unlink()
     naps = []
 
-    def nap(seconds):
-        naps.append(seconds)
+    def nap():
+        naps.append(None)
         if len(naps) == 1:
             assert "Ctrl-C" not in (out / "index.html").read_text()
             write_metrics(folder, ticket_lines(rounds=(0, 3)))
         elif len(naps) == 3:  # nothing happened in the second
-            raise KeyboardInterrupt
+            raise stopping.Stopped(signal.SIGINT)
 
-    monkeypatch.setattr(command.time, "sleep", nap)
+    monkeypatch.setattr(command, "rest", nap)
     flags.FLAGS.out, flags.FLAGS.watch = str(out), True
-    command.run_main(["report", str(runs)])
-    said = capsys.readouterr().out
+    with pytest.raises(SystemExit) as end:
+        command.run_main(["report", str(runs)])
+    assert end.value.code == 130
+    said, error = capsys.readouterr()
+    assert error == "\nStopped: the same command makes the report anew.\n"
     assert said.count("index.html") == 2
     assert "1 runs are under way" in said
     refresh = f'http-equiv="refresh" content="{command.SECONDS}"'

@@ -186,7 +186,7 @@ def test_a_checkpoint_of_a_longer_recipe_or_another_network_is_none(
     wider = dataclasses.replace(RECIPE, model=LeNet((20,)))
     whole = train(training, trainer.source(RECIPE.task))
     for recipe, message in (
-        (longer, "expected a step up to 3, received 6"),
+        (longer, r"expected a step up to 3, received \d"),
         (wider, r"expected fc1/kernel of shape \(784, 10\), received .*20"),
     ):
         caplog.clear()

@@ -94,6 +94,14 @@ class TrainingFailed(ArithmeticError):
         self.summary = summary
 
 
+class SearchStopped(KeyboardInterrupt):
+    """Ctrl-C stopped a search; `summary` has the rounds before, with tickets."""
+
+    def __init__(self, summary: list[Round]) -> None:
+        super().__init__(f"stopped in round {len(summary)}, see `summary`")
+        self.summary = summary
+
+
 def find_ticket(
     model: keras.Model,
     fit: Callable[[keras.Model], Any],
@@ -138,6 +146,7 @@ def find_ticket(
             the masks are learned.
         TrainingFailed: A training gave weights that are not finite; it has
             the rounds before it.
+        SearchStopped: Ctrl-C came while `fit` ran; it has them, too.
     """
     checks.positive_int("rounds", rounds)
     checks.one_of("scope", scope, pruning.SCOPES)
@@ -184,7 +193,10 @@ def find_ticket(
             others.restore()
         before = _raw_kernels(model)
         began = time.monotonic()
-        history.append(_history(fit(model)))
+        try:
+            history.append(_history(fit(model)))
+        except KeyboardInterrupt as stop:
+            raise SearchStopped(summary) from stop
         seconds = time.monotonic() - began
         _watch_masked_training(model, ticket, before, number)
         _expect_finite(model, number, summary)

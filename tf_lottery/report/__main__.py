@@ -8,12 +8,13 @@ Runs under way are shown as far as they are.
 
 import gc
 import pathlib
+import sys
 import time
 from typing import TYPE_CHECKING
 
 from absl import app, flags
 
-from tf_lottery.foundation import command_line
+from tf_lottery.foundation import command_line, stopping, temporary
 
 if TYPE_CHECKING:
     from tf_lottery.report.reproduction_page import Built
@@ -32,6 +33,9 @@ TENSORBOARD = flags.DEFINE_bool(
     "metrics.csv, to <out>/tensorboard. Needs tensorboardX: "
     "pip install 'tf_lottery[tensorboard]'.",
 )
+ANEW = "the same command makes the report anew"
+"""What becomes of a report when it is stopped."""
+
 SECONDS = 5
 """Between two looks at the runs."""
 
@@ -65,7 +69,20 @@ def main(argv: list[str]) -> None:
             before = now
         if not WATCH.value:
             return
-        time.sleep(SECONDS)
+        rest()
+
+
+def rest() -> None:
+    """Waits until the next look at the runs.
+
+    Raises:
+        Stopped: A signal came.
+    """
+    until = time.monotonic() + SECONDS
+    with stopping.heeding():
+        while time.monotonic() < until:
+            stopping.check()
+            time.sleep(stopping.BETWEEN_LOOKS)
 
 
 def tell(built: "Built") -> None:
@@ -98,12 +115,15 @@ def run_main(argv: list[str]) -> None:
 
     try:
         main(argv)
-    except KeyboardInterrupt:
-        print()
+    except stopping.Stopped as stop:
+        print(f"\n{stopping.line(stop.number, ANEW)}", file=sys.stderr)
+        sys.exit(128 + stop.number)
     except (DamagedFile, ModuleNotFoundError, StorageError) as error:
         command_line.fail(error)
 
 
 if __name__ == "__main__":
+    stopping.listen(ANEW)
+    temporary.own_folder()
     flags.FLAGS.set_gnu_getopt(True)
     app.run(run_main, flags_parser=command_line.parse)

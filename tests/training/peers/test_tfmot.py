@@ -282,7 +282,7 @@ def test_other_arms_need_no_package(new_trainer, monkeypatch):
 @pytest.mark.parametrize(
     "binding, expected",
     [
-        ("tfmot_gradual.TfmotGradual.bgin = 0.1", "bgin"),
+        ("tfmot_schedule.TfmotGradual.bgin = 0.1", "bgin"),
         ("PRUNING_BGIN = 0.1", "PRUNING_BEGIN.* received PRUNING_BGIN"),
         ("PRUNING_BEGIN = 'a'", "TfmotGradual.begin .*number, received 'a'"),
         ("PRUNING_BEGIN = 0.8", "in this order, received 0.8 and 0.5"),
