@@ -103,14 +103,16 @@ def main(argv: list[str]) -> None:
         )
     check(GIN_FILE.value, GIN_BINDINGS.value)
     start_up.import_tensorflow()
+    from tf_lottery.training import devices
+
     channel = None
     if WORKER.value:
         from tf_lottery.experiments.running import workers
 
         channel = workers.claim_output()
-        take_share_of_cores()
+        devices.take_share_of_cores(WORKERS.value)
     if WORKERS.value > 1:
-        share_gpus()
+        devices.share_gpus()
     plan, config = read_plan(GIN_FILE.value, GIN_BINDINGS.value)
 
     import tensorflow as tf
@@ -119,7 +121,7 @@ def main(argv: list[str]) -> None:
     from tf_lottery.experiments.running import execution
     from tf_lottery.foundation.run_folder import RunFolder
     from tf_lottery.foundation.store import Store
-    from tf_lottery.training import devices, profiling
+    from tf_lottery.training import profiling
     from tf_lottery.training.request import FORMAT
     from tf_lottery.training.trainer import Trainer
 
@@ -200,23 +202,6 @@ def run_chains(
             f"{'; '.join(failures)}. The others are stored, and the same "
             "command goes on with these"
         )
-
-
-def take_share_of_cores() -> None:
-    """Limits TensorFlow's threads; before anything uses it."""
-    import tensorflow as tf
-
-    cores = max(1, (os.cpu_count() or 1) // WORKERS.value)
-    tf.config.threading.set_intra_op_parallelism_threads(cores)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-
-
-def share_gpus() -> None:
-    """Lets several processes use a GPU: each takes what it needs, not all."""
-    import tensorflow as tf
-
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
 
 
 def worker_command(run: "RunFolder", count: int) -> list[str]:

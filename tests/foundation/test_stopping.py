@@ -182,10 +182,11 @@ def test_a_child_follows_its_parent_who_was_killed():
     child = int(process.stdout.readline())
     process.kill()
     process.wait()
-    time.sleep(0.3)
-    assert alive(child)
-    time.sleep(1.7)
-    assert not alive(child)
+    # Two seconds at most, on a machine that is not busy.
+    until = time.monotonic() + 10
+    while alive(child):
+        assert time.monotonic() < until
+        time.sleep(0.1)
 
 
 OWN = """

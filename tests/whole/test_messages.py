@@ -283,7 +283,7 @@ def test_a_damaged_data_set_is_named(told, tmp_path):
     data[len(data) // 2] ^= 255
     file.write_bytes(data.tobytes())
     err = told(*SUPERMASK, f"--data_dir={tmp_path}")
-    assert re.search(rf"expected {file} to be whole.*remove the folder", err)
+    assert re.search(rf"expected {file} to be whole.*remove its folder", err)
 
 
 def test_a_million_seeds_are_counted_in_seconds(capfd, tmp_path, data_dir):

@@ -95,7 +95,7 @@ class TrainingFailed(ArithmeticError):
 
 
 class SearchStopped(KeyboardInterrupt):
-    """Ctrl-C stopped a search; `summary` has the rounds before, with tickets."""
+    """Ctrl-C stopped a search; `summary` has the rounds before."""
 
     def __init__(self, summary: list[Round]) -> None:
         super().__init__(f"stopped in round {len(summary)}, see `summary`")

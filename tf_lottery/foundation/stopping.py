@@ -32,7 +32,7 @@ SIGNALS = tuple(
 SECONDS_UNHEEDED = 1.0
 """How long nobody may look before the thread ends the process."""
 
-SECONDS_OF_AN_ORPHAN = 1.2
+SECONDS_OF_AN_ORPHAN = 1.0
 """From the death of the process that started this one to its own end."""
 
 SECONDS_TO_UNWIND = 20.0

@@ -15,6 +15,23 @@ class DeviceError(Exception):
     """The devices that were asked for are not there."""
 
 
+def take_share_of_cores(processes: int) -> None:
+    """Limits TensorFlow's threads; before anything uses it.
+
+    Args:
+        processes: How many share this machine's cores.
+    """
+    cores = max(1, (os.cpu_count() or 1) // processes)
+    tf.config.threading.set_intra_op_parallelism_threads(cores)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def share_gpus() -> None:
+    """Lets several processes use a GPU: each takes what it needs, not all."""
+    for gpu in tf.config.list_physical_devices("GPU"):
+        tf.config.experimental.set_memory_growth(gpu, True)
+
+
 def strategy(name: str, batch_size: int) -> tf.distribute.Strategy:
     """Returns where to train.
 

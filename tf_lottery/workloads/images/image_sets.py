@@ -232,8 +232,8 @@ def _unreadable(
     damaged = [f for f in builder.info.splits[split].filepaths if _damaged(f)]
     return DataError(
         f"expected {', '.join(map(os.fspath, damaged)) or builder.data_dir} to "
-        "be whole, received what cannot be read; remove the folder "
-        f"{builder.data_dir} and the data set is made again ({reason})"
+        "be whole, received what cannot be read; remove its folder and the "
+        "data set is made again"
     )
 
 
