@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 
+import keras
 import pytest
 from absl import flags
 from conftest import ROOT
@@ -68,6 +69,9 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
 ):
     monkeypatch.setenv("TFDS_DATA_DIR", data_dir)
     monkeypatch.chdir(tmp_path)
+    # A command that was tried in this process may have asked for determinism,
+    # which wants a seed of everybody.
+    keras.utils.set_random_seed(0)
     names = {"__name__": "__main__"}
     for number, block in enumerate(blocks("python", PAGES[page]), 1):
         exec(compile(block, f"{page}, block {number}", "exec"), names)
