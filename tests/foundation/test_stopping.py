@@ -173,6 +173,7 @@ def test_a_child_follows_its_parent_who_was_killed():
             time.sleep(60)
         '''.replace("        ", "", 2).replace("\\n        ", "\\n")],
             stdout=subprocess.PIPE,
+            env=stopping.followed(),
         )
         child.stdout.readline()
         print(child.pid, flush=True)

@@ -29,6 +29,9 @@ SIGNALS = tuple(
     if hasattr(signal, name)
 )
 
+PARENT = "TF_LOTTERY_PARENT"
+"""The variable that holds the number of the process to follow."""
+
 SECONDS_UNHEEDED = 1.0
 """How long nobody may look before the thread ends the process."""
 
@@ -144,9 +147,18 @@ def own(process: subprocess.Popen) -> None:
     _state.processes |= {process}
 
 
+def followed() -> dict[str, str]:
+    """Returns the environment of a process that is to follow this one."""
+    return {**os.environ, PARENT: str(os.getpid())}
+
+
 def follow_parent() -> None:
-    """Ends this process soon after the one that started it has died."""
-    parent = os.getppid()
+    """Ends this process soon after the one that started it has died.
+
+    That one started it in the environment of `followed`: if it has died
+    already, the system does not tell any more who it was.
+    """
+    parent = int(os.environ[PARENT])
 
     def watch() -> None:
         while os.getppid() == parent:
