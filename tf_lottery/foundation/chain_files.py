@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable
 
 from tf_lottery.foundation import metrics_log, snapshot_files
 from tf_lottery.foundation.files import (
+    expect_folder,
     remove,
     set_aside,
     storing,
@@ -69,8 +70,8 @@ class ChainFiles:
             StorageError: They could not be written.
         """
         name = snapshot_files.save(self._folder, snapshot)
+        expect_folder(self._place)
         with storing(self._place):
-            self._place.mkdir(exist_ok=True)
             (self._place / name).touch()
 
     def note(self, trouble: str) -> None:
@@ -79,8 +80,7 @@ class ChainFiles:
         Raises:
             StorageError: It could not be written.
         """
-        with storing(self._place):
-            self._place.mkdir(exist_ok=True)
+        expect_folder(self._place)
         path = _rows_of(self._folder, self._chain).with_suffix(".txt")
         write_atomically(path, trouble.encode())
 
@@ -90,8 +90,7 @@ class ChainFiles:
         Raises:
             StorageError: They could not be written.
         """
-        with storing(self._place):
-            self._place.mkdir(exist_ok=True)
+        expect_folder(self._place)
         path = _rows_of(self._folder, self._chain)
         write_atomically(path, self._text.getvalue().encode())
 

@@ -30,7 +30,7 @@ from dataclasses import asdict
 import tensorflow as tf
 
 from tf_lottery.foundation import stopping
-from tf_lottery.foundation.array_files import Arrays, Entry
+from tf_lottery.foundation.array_files import Entry
 from tf_lottery.foundation.store import Checkpoint
 from tf_lottery.masking.model_state import read_state
 from tf_lottery.training import steps
@@ -78,7 +78,7 @@ def train(
     first = recipe.first_step or 0
     position = Position(step=first)
     saved = (
-        checkpoint.load(functools.partial(_fault, recipe, dump(programs)))
+        checkpoint.load(functools.partial(_fault, recipe, programs))
         if checkpoint
         else None
     )
@@ -146,15 +146,16 @@ def _call(programs: Programs, training: Training, position: Position) -> int:
     return bad
 
 
-def _fault(recipe: Recipe, start: Arrays, entry: Entry) -> str | None:
+def _fault(recipe: Recipe, programs: Programs, entry: Entry) -> str | None:
     """Returns what is wrong with a checkpoint of a training, if anything.
 
     Args:
         recipe: How it trains.
-        start: Every variable before it does.
+        programs: With every variable that it changes.
         entry: The checkpoint.
     """
     arrays, meta = entry
+    start = dump(programs)
     first, last = recipe.first_step or 0, recipe.steps
     if not first <= meta["step"] <= last:
         return f"expected a step up to {last}, received {meta['step']}"

@@ -17,7 +17,6 @@ import pathlib
 import subprocess
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +29,6 @@ from tf_lottery.training.history import Status
 Chain = tuple[str, int]
 
 SECONDS_TO_DIE = 10.0
-BETWEEN_LOOKS = 0.05
 
 
 def share_out(
@@ -69,10 +67,10 @@ def share_out(
         with stopping.heeding():
             for thread in threads:
                 thread.start()
-            while any(thread.is_alive() for thread in threads):
-                threads[0].join(BETWEEN_LOOKS)
-                time.sleep(BETWEEN_LOOKS)
-                stopping.check("the workers have saved where they were")
+            for thread in threads:
+                while thread.is_alive():
+                    thread.join(stopping.BETWEEN_LOOKS)
+                    stopping.check("the workers have saved where they were")
     finally:
         work.stop()
     left = [f"{arm}, seed {seed}: not started" for arm, seed in work.chains]
@@ -159,6 +157,7 @@ class _Worker:
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
+                env=stopping.followed(),
                 # Ctrl-C of a terminal comes to the one who leads alone.
                 start_new_session=True,
             )
