@@ -225,3 +225,19 @@ def test_what_a_killed_process_left_is_taken_away_by_the_next(tmp_path):
     assert len([*tmp_path.iterdir()]) == 1, "that of who lives stays"
     lives.kill()
     lives.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_on_the_way_out_is_too_late(number):
+    process = process_of(
+        f"""
+        class Late:
+            # When the interpreter takes its own handlers away, this goes too.
+            def __del__(self, kill=os.kill, pid=os.getpid()):
+                kill(pid, {int(number)})
+
+        sys.late = Late()
+        """
+    )
+    status, out, err, _ = end_of(process)
+    assert (status, out, err) == (0, "", "")

@@ -13,6 +13,7 @@ itself after a second; nothing is lost then that is not made again. A second
 signal ends it at once.
 """
 
+import atexit
 import os
 import select
 import signal
@@ -93,6 +94,9 @@ def listen(outlook: str) -> None:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: None)
+    # On its way out the interpreter gives signals back to the system, and one
+    # would then kill a process whose work is done.
+    atexit.register(_ignore)
     threading.Thread(
         target=_wait, args=(reader, outlook), name="stopping", daemon=True
     ).start()
@@ -178,6 +182,11 @@ def line(number: int, said: str) -> str:
     """
     by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
     return f"Stopped{by}: {said}."
+
+
+def _ignore() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _wait(reader: int, outlook: str) -> None:
