@@ -11,10 +11,11 @@ from tf_lottery.report.tables.summary import Line
 from tf_lottery.report.verdicts.read_runs import ReadRun
 from tf_lottery.report.verdicts.run_collection import FigureRuns
 
+LADDER = tuple(range(1, 25))
 RULES = {"untrained": {"untrained": True}, "rounds": {}}
 
 
-def plan(network="LeNet", kind="rounds", arms=("a",), rounds=(3, 7), **fields):
+def plan(network="LeNet", kind="rounds", arms=("a",), rounds=LADDER, **fields):
     steps, rate = ITERATIONS[network]
     recipe = {
         "model": {**NETWORKS[network], "use_bias": True},

@@ -31,6 +31,13 @@ class ClaimRow(NamedTuple):
     deviations: str = ""
     missing: str = ""
     command: str = ""
+    margin: str = ""
+    rerun: str = ""
+    p: str = ""
+    p_of_claim: str = ""
+    p_corrected: str = ""
+    shown: str = ""
+    note: str = ""
 
 
 def rows_of(judgement: Judgement) -> list[ClaimRow]:
@@ -63,6 +70,17 @@ def rows_of(judgement: Judgement) -> list[ClaimRow]:
             deviations,
             f.missing,
             f.command,
+            wording.margin(f.comparison),
+            wording.rerun(f.comparison),
+            _p(f.p),
+            _p(judgement.p),
+            _p(judgement.corrected),
+            wording.where(f),
+            f.note,
         )
         for f in judgement.findings
     ]
+
+
+def _p(value: float | None) -> str:
+    return "" if value is None else f"{value:.3g}"

@@ -10,7 +10,7 @@ import jinja2
 from tf_lottery.foundation.files import storing, write_atomically
 from tf_lottery.report.plots import render
 from tf_lottery.report.plots.render import Drawing
-from tf_lottery.report.verdicts import findings, wording
+from tf_lottery.report.verdicts import rules, wording
 
 
 def write_page(
@@ -69,7 +69,7 @@ def _environment() -> jinja2.Environment:
         "wording": wording,
         "inline": render.inline,
         "data_url": data_url,
-        "verdicts": findings.VERDICTS,
+        "verdicts": rules.VERDICTS,
     }
     environment.globals.update(named)
     return environment

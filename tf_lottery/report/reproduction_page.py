@@ -23,7 +23,8 @@ from tf_lottery.report.links import relative
 from tf_lottery.report.sections import Section, sections_of
 from tf_lottery.report.tables import csv_tables
 from tf_lottery.report.verdicts import judge, read_runs, run_collection
-from tf_lottery.report.verdicts.findings import VERDICTS, Finding
+from tf_lottery.report.verdicts.findings import Finding
+from tf_lottery.report.verdicts.rules import VERDICTS
 
 
 class Built(NamedTuple):

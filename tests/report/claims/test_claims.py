@@ -1,12 +1,10 @@
 """The claims are about arms and rounds that the gin files have."""
 
-import math
-
 import pytest
 from conftest import ROOT
 
 from tf_lottery.report.claims.catalogue import EXPERIMENTS, GIN_FILES
-from tf_lottery.report.claims.claim import SOURCES, Side
+from tf_lottery.report.claims.claim import END, SOURCES, Side
 from tf_lottery.report.claims.papers import CLAIMS
 from tf_lottery.report.verdicts.side_values import METRICS
 
@@ -79,10 +77,43 @@ def test_comparisons_are_well_formed():
         assert claim.statement.endswith(".")
         for c in claim.comparisons:
             assert c.metric in METRICS
-            assert c.expect in (">", "<", "=")
+            assert c.expect in (">", "<", "=", ">=")
             assert c.form in ("difference", "ratio")
-            assert c.size[0] < c.size[1]
-            if c.expect == "=":
-                assert not all(map(math.isinf, c.size))
+            assert c.allowed[0] < c.allowed[1]
+            assert (c.margin is None) == c.is_direction
+            assert c.reason
             if c.paper is not None:
-                assert c.size[0] <= c.paper <= c.size[1], claim.key
+                assert c.expect in ("<", ">"), claim.key
+                more = c.expect == ">"
+                assert (c.paper > c.nothing) == more, claim.key
+            if isinstance(c.right, Side) and c.right.place != c.left.place:
+                # A range is held against itself or against one place.
+                assert is_one(c.right.place), claim.key
+
+
+def is_one(place):
+    return place.round is not None or place.best or place == END
+
+
+def test_one_number_decides_one_claim():
+    seen = {}
+    for claim in CLAIMS:
+        for c in claim.comparisons:
+            place = c.left.place
+            right = c.right
+            if isinstance(right, Side) and right.place == place:
+                right = right._replace(place=None)
+            # That all of a range is better is another number than how much
+            # better one place is: the least of many.
+            what = c.metric, c.paper is None
+            key = claim.network, c.left._replace(place=None), right, *what
+            for other, known in seen.get(key, []):
+                assert apart(place, known), (claim.key, other)
+            seen.setdefault(key, []).append((claim.key, place))
+
+
+def apart(one, other):
+    """Whether no round of the ladder is in both places."""
+    if one.best or other.best:
+        return one.best != other.best
+    return one.high < other.low or other.high < one.low

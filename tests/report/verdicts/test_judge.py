@@ -5,6 +5,8 @@ import shlex
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from reporting import figure, line
 from scipy import stats
 
@@ -20,59 +22,52 @@ from tf_lottery.report.claims.claim import (
     between,
 )
 from tf_lottery.report.claims.papers import CLAIMS as ALL_CLAIMS
-from tf_lottery.report.verdicts import intervals, judge
+from tf_lottery.report.verdicts import intervals, judge, rules
 
 CLAIMS = {c.key: c for c in ALL_CLAIMS if c.comparisons}
+LADDER = tuple(range(1, 25))
 BASE = {
     "accuracy": 50.0,
     "accuracy at the end": 50.0,
     "training accuracy": 99.0,
     "stop": 5000.0,
-    "kept": 50.0,
 }
 FIELD = {
     "accuracy": "test_accuracy_at_stop",
     "accuracy at the end": "test_accuracy",
     "training accuracy": "train_accuracy",
     "stop": "stop_step",
-    "kept": "remaining",
 }
 SEEDS = 3
 SPREAD = {0: 1.0, 1: -1.0, 2: 0.0}
+LONG = 10**9
+"""Iterations, so that no stop is at the last."""
 
 
-def nothing(comparison):
-    if not isinstance(comparison.right, Side):
-        return comparison.right
-    return 1.0 if comparison.form == "ratio" else 0.0
+def true_figure(lines, kind="rounds", **fields):
+    """Runs by the papers' protocol."""
+    if kind == "supermask":
+        fields = {"recipe": {"steps": 440_000}, **fields}
+    return figure(lines, kind=kind, rounds=LADDER, **fields)
 
 
 def fitting(comparison):
-    """An effect that has the direction and the size."""
-    low, high = comparison.size
-    zero = nothing(comparison)
-    if comparison.expect == ">":
-        low = max(low, zero)
-    elif comparison.expect == "<":
-        high = min(high, zero)
-    if math.isinf(low) and math.isinf(high):
-        return zero
-    if math.isinf(high):
-        return low + 1.0
-    if math.isinf(low):
-        return high / 2 if comparison.form == "ratio" else high - 1.0
-    return (low + high) / 2
+    """An effect that the claim allows."""
+    if comparison.paper is not None:
+        return comparison.paper
+    if not comparison.is_direction:
+        return comparison.nothing
+    if comparison.form == "ratio":
+        return 2.0 if comparison.expect == ">" else 0.5
+    return comparison.nothing + (1.0 if comparison.expect == ">" else -1.0)
 
 
 def failing(comparison):
     """An effect of the other direction, or far from alike."""
-    low, high = comparison.size
-    zero = nothing(comparison)
-    if comparison.expect == "=":
-        return low - 1.0 if math.isinf(high) else high + 1.0
+    zero = comparison.nothing
     if comparison.form == "ratio":
         return 0.5 if comparison.expect == ">" else 2.0
-    return zero - 5.0 if comparison.expect == ">" else zero + 5.0
+    return zero + (9.0 if comparison.expect in ("<", "=") else -9.0)
 
 
 def solve(claim, effects):
@@ -112,8 +107,8 @@ def solve(claim, effects):
 def remaining(place):
     if place == DENSE:
         return 1.0
-    low, high = max(place.low, 0.2), min(place.high, 90)
-    return math.sqrt(low * high) / 100
+    # So low that no other round is in the place.
+    return max(place.low * 1.01, 0.2) / 100
 
 
 def runs(claim, effects, seeds=SEEDS, spread=0.0):
@@ -126,7 +121,7 @@ def runs(claim, effects, seeds=SEEDS, spread=0.0):
         for seed in range(seeds):
             own = spread * SPREAD[seed] if (side, metric) == noisy else 0.0
             if metric == "stop":
-                number = value * math.exp(own)
+                number = value * math.exp(own / 10)
             else:
                 number = (value + 100 * own) / 100
             where = network, side.experiment, kind
@@ -143,9 +138,9 @@ def runs(claim, effects, seeds=SEEDS, spread=0.0):
             number = numbers.setdefault(place, len(numbers))
             if kind == "supermask":
                 number = 0
-            fields = {"remaining": remaining(place), **fields}
+            fields = {"remaining": remaining(place), "steps": LONG, **fields}
             lines.append(line(seed, arm, number, **fields))
-        found.append(figure(lines, network=network, kind=kind, name=experiment))
+        found.append(true_figure(lines, kind, network=network, name=experiment))
     return found
 
 
@@ -161,7 +156,7 @@ def test_each_verdict_of_each_claim(key):
         return judgement.verdict
 
     assert verdict(good) == "reproduced"
-    assert verdict(good, spread=2.0) == "direction only"
+    assert verdict(good, spread=20.0) == "inconclusive"
     assert verdict(bad) == "not reproduced"
     assert verdict(good, seeds=2) == "too few runs"
     [nothing_there] = judge.judge([claim], [])
@@ -172,7 +167,7 @@ def test_each_verdict_of_each_claim(key):
 def test_a_claim_without_a_comparison_waits_for_an_experiment():
     claim = Claim("X", "A paper", "here", "So it is.", "LeNet", "notes", ())
     [judgement] = judge.judge([claim], [])
-    assert (judgement.verdict, judgement.findings) == ("too few runs", ())
+    assert (judgement.verdict, judgement.findings) == ("not tested", ())
 
 
 TICKET = Side("lottery_tickets", "ticket", at(50, 3))
@@ -190,7 +185,7 @@ def tickets(accuracies, dense, **fields):
         for number, values in ((3, accuracies), (0, dense))
         for seed, value in enumerate(values)
     ]
-    return figure(lines, **fields)
+    return true_figure(lines, **fields)
 
 
 def test_seeds_are_paired():
@@ -203,6 +198,7 @@ def test_seeds_are_paired():
     assert finding.effect.low == pytest.approx(100 * expected.low)
     assert finding.effect.high == pytest.approx(100 * expected.high)
     assert finding.verdict == "reproduced"
+    assert finding.p == pytest.approx(stats.ttest_rel(ours, dense).pvalue)
     assert (finding.seeds, finding.iterations) == (4, 50_000)
     assert finding.minutes == 1
     # The paper's 1.5 points, put on our dense network.
@@ -226,13 +222,13 @@ def test_ratios_are_compared_by_logarithm():
         )
         for seed, stop in enumerate(stops)
     ]
-    [finding] = judged(comparison, figure(lines)).findings
+    [finding] = judged(comparison, true_figure(lines)).findings
     logs = np.log([0.5, 1.0, 0.25])
     assert finding.effect.mean == pytest.approx(math.exp(logs.mean()))
     low, high = stats.t.interval(0.95, 2, logs.mean(), stats.sem(logs))
     assert finding.effect.low == pytest.approx(math.exp(low))
     assert finding.effect.high == pytest.approx(math.exp(high))
-    assert finding.verdict == "direction only"
+    assert finding.verdict == "inconclusive"
 
 
 def test_runs_of_other_experiments_are_compared_as_independent_sets():
@@ -250,28 +246,191 @@ def test_runs_of_other_experiments_are_compared_as_independent_sets():
     assert finding.effect.high == pytest.approx(100 * expected.high)
 
 
-def test_intervals_of_hardly_any_values():
-    assert intervals.interval(np.array([2.0])) == (2.0, -math.inf, math.inf)
-    assert intervals.interval(np.full(3, 2.0)) == (2.0, 2.0, 2.0)
+def test_estimates_of_hardly_any_values():
     one, many = np.array([1.0]), np.array([2.0, 2.0])
-    assert math.isinf(intervals.independent_interval(one, many).low)
-    assert intervals.independent_interval(many, many) == (0, 0, 0)
+    known = intervals.estimate(np.array([2.0]))
+    assert known.interval() == (2.0, -math.inf, math.inf)
+    assert known.p_above(-9) == 0.5
+    known = intervals.estimate(np.full(3, 2.0))
+    assert known.interval() == (2.0, 2.0, 2.0)
+    assert (known.p_above(1), known.p_above(2), known.p_below(3)) == (0, 1, 0)
+    known = intervals.independent_estimate(one, many)
+    assert math.isinf(known.interval().low)
+    assert intervals.independent_estimate(many, many).interval() == (0, 0, 0)
 
 
-def test_of_a_range_the_mean_over_its_rounds_counts():
-    side = Side("mask_criteria", "ticket", between(10, 60))
+def test_p_is_that_of_the_t_test():
+    values = np.array([0.3, 0.1, 0.4, -0.1])
+    known = intervals.estimate(values)
+    for value in (-0.2, 0.0, 0.5):
+        test = stats.ttest_1samp(values, value, alternative="greater")
+        assert known.p_above(value) == pytest.approx(test.pvalue)
+        assert known.p_below(value) == pytest.approx(1 - test.pvalue)
+
+
+@given(
+    st.lists(st.floats(-5, 5), min_size=3, max_size=6),
+    st.sampled_from([">", "<", "=", ">="]),
+)
+def test_p_is_5_percent_where_the_interval_ends(values, expect):
+    mask = Side("supermask", "init", END)
+    comparison = Comparison(mask, mask, expect=expect)
+    known = intervals.estimate(np.array(values))
+    p = rules.p_of(comparison, known)
+    verdict = rules.verdict(comparison, known.interval())
+    if abs(p - 0.05) > 1e-9 and known.error > 1e-9:
+        assert (verdict == "reproduced") == (p < 0.05)
+
+
+def ladder(values, arm="ticket", experiment="mask_criteria"):
+    """A figure of rounds 1, 2, ... with a list of values a seed for each."""
     lines = [
-        line(seed, "ticket", number, value, remaining=part)
-        for seed in range(3)
-        for number, part, value in (
-            (0, 1.0, 0.9),
-            (3, 0.5, 0.8),
-            (7, 0.2, 0.6),
-            (9, 0.05, 0.1),
-        )
+        line(seed, arm, number, value, remaining=0.8**number)
+        for number, of_round in enumerate(values, 1)
+        for seed, value in enumerate(of_round)
     ]
-    [finding] = judged(Comparison(side, 10.0), figure(lines)).findings
-    assert finding.effect.mean == pytest.approx(70)
+    return true_figure(lines, name=experiment)
+
+
+def of_ladder(*values, low=10, **fields):
+    """The finding of accuracies, round by round, against 50 %."""
+    side = Side("mask_criteria", "ticket", between(low, 99))
+    comparison = Comparison(side, 50.0, **fields)
+    return judged(comparison, ladder(values)).findings[0]
+
+
+GOOD, BAD, WIDE = (0.6, 0.61, 0.62), (0.3, 0.31, 0.32), (0.4, 0.5, 0.7)
+
+
+def test_each_round_of_a_range_is_compared():
+    fine = of_ladder(GOOD, GOOD, low=63)
+    assert (fine.verdict, len(fine.rounds)) == ("reproduced", 2)
+    torn = of_ladder(GOOD, WIDE, low=63)
+    assert torn.verdict == "inconclusive"
+    assert torn.effect.mean == pytest.approx(160 / 3)
+    assert torn.shown.remaining == pytest.approx(64)
+    assert torn.p > 0.05
+    assert of_ladder(GOOD, BAD, low=63).verdict == "not reproduced"
+
+
+def test_one_round_of_many_must_be_further_off_to_count_against_a_claim():
+    below = (0.455, 0.465, 0.475)
+    assert of_ladder(below, low=79).verdict == "not reproduced"
+    assert of_ladder(below, GOOD, GOOD, GOOD, low=40).verdict == "inconclusive"
+
+
+def test_a_range_whose_lower_rounds_are_missing_has_too_few_runs():
+    finding = of_ladder(GOOD, GOOD)
+    assert finding.verdict == "too few runs"
+    assert finding.missing == "rounds with 10 to 64 % are missing"
+    assert "ROUNDS" in finding.command
+    assert of_ladder(GOOD, BAD).verdict == "not reproduced"
+
+
+def test_stops_at_the_last_iteration_do_not_count():
+    def stops(*values):
+        lines = [
+            line(seed, "ticket", number, stop_step=stop, remaining=0.8**number)
+            for number, stop in enumerate(values)
+            for seed in range(3)
+        ]
+        place = between(50, 99)
+        ticket = Side("lottery_tickets", "ticket", place)
+        comparison = Comparison(ticket, DENSE_SIDE, "stop", ">", "ratio")
+        return judged(comparison, true_figure(lines)).findings[0]
+
+    found = stops(100, 200, 50_000, 400)
+    assert found.verdict == "reproduced"
+    assert [round(r.remaining) for r in found.rounds] == [80, 51]
+    assert found.note == "left out, as a stop is at the last iteration: round 2"
+    for none in (stops(100, 50_000, 50_000, 50_000), stops(50_000, 1, 2, 3)):
+        assert none.verdict == "cannot be judged"
+        assert "last iteration" in none.missing
+
+
+def test_an_accuracy_alone_must_be_known_well():
+    side = Side("heuristic_supermask", "mask", BEST)
+
+    def verdict(*values):
+        lines = [
+            line(seed, "mask", 1, value, remaining=0.5, steps=0)
+            for seed, value in enumerate(values)
+        ]
+        comparison = Comparison(side, 10.0, paper=60.0)
+        return judged(comparison, true_figure(lines, kind="untrained")).verdict
+
+    assert verdict(0.59, 0.6, 0.61) == "reproduced"
+    assert verdict(0.5, 0.6, 0.7) == "inconclusive"
+    assert verdict(0.5, 0.51, 0.52) == "not reproduced"
+
+
+def test_runs_that_change_what_is_tested_decide_nothing():
+    comparison = Comparison(TICKET, DENSE_SIDE)
+    good = [0.9] * 3, [0.8] * 3
+    gaps = tickets(*good)
+    gaps.plan["rounds"] = [1, 3, 4]
+    found = judged(comparison, gaps)
+    assert found.verdict == "cannot be judged"
+    [finding] = found.findings
+    assert finding.missing == (
+        "the step from round 1 to 3 prunes 36 % of the hidden weights, not 20 %"
+    )
+    assert "gin/lottery_tickets.gin" in finding.command
+    # Only up to the place that is looked at.
+    later = tickets(*good)
+    later.plan["rounds"] = [1, 2, 3, 9]
+    assert judged(comparison, later).verdict == "reproduced"
+    # What was pruned at once came there at once.
+    gaps.plan["experiment"]["rules"]["ticket"] = {"one_shot": True}
+    assert judged(comparison, gaps).verdict == "reproduced"
+    # Others that may decide do so.
+    gaps.plan["experiment"]["rules"]["ticket"] = {}
+    assert judged(comparison, gaps, tickets(*good)).verdict == "reproduced"
+    dense = Comparison(DENSE_SIDE, 10.0, paper=80.0)
+    assert judged(dense, gaps).verdict == "reproduced"
+
+
+@pytest.mark.parametrize(
+    "kind, steps, said",
+    [
+        ("untrained", 15_000, "the dense network behind the masks has 15,000"),
+        ("supermask", 44_000, "masks are learned for 44,000 steps"),
+    ],
+)
+def test_masks_of_other_lengths_decide_nothing(kind, steps, said):
+    experiment = {"untrained": "heuristic_supermask"}.get(kind, kind)
+    place = BEST if kind == "untrained" else END
+    number = int(place == BEST)
+    lines = [line(s, "mask", number, 0.5, steps=LONG) for s in range(3)]
+    comparison = Comparison(Side(experiment, "mask", place), 10.0, paper=50.0)
+    assert judged(comparison, true_figure(lines, kind)).verdict == "reproduced"
+    recipe = {"steps": steps}
+    [finding] = judged(
+        comparison, true_figure(lines, kind, recipe=recipe)
+    ).findings
+    assert finding.verdict == "cannot be judged"
+    assert finding.missing.startswith(said)
+
+
+def test_what_is_reproduced_is_so_among_all_claims_of_its_paper():
+    comparison = Comparison(TICKET, DENSE_SIDE)
+    barely = tickets([0.906, 0.911, 0.92, 0.908], [0.9] * 4)
+
+    def verdicts(*papers):
+        claims = [
+            Claim(str(i), paper, "", "", "LeNet", "notes", (comparison,))
+            for i, paper in enumerate(papers)
+        ]
+        return judge.judge(claims, [barely])
+
+    [alone] = verdicts("a")
+    assert alone.verdict == "reproduced"
+    assert alone.corrected == alone.p == alone.findings[0].p
+    one, two, other = verdicts("a", "a", "b")
+    assert one.verdict == two.verdict == "inconclusive"
+    assert one.corrected == pytest.approx(2 * alone.p)
+    assert one.findings[0].verdict == "reproduced"
+    assert other.verdict == "reproduced"
 
 
 def test_both_sides_of_a_range_are_of_the_same_rounds():
@@ -336,7 +495,7 @@ def test_repetitions_are_no_replicates():
         for draw, value in ((1, 0.7), (2, 0.8))
     ]
     side = Side("lottery_tickets", "reinit", at(50, 3))
-    [finding] = judged(Comparison(side, 10.0), figure(lines)).findings
+    [finding] = judged(Comparison(side, 10.0), true_figure(lines)).findings
     assert finding.seeds == 2
     assert finding.effect.mean == pytest.approx(75)
     assert finding.verdict == "too few runs"
@@ -386,7 +545,7 @@ def test_what_is_missing_is_said_with_the_command_that_makes_it():
     assert macros == {
         "ARMS": "('ticket',)",
         "SEEDS": "3",
-        "ROUNDS": "(3, 7, 9)",
+        "ROUNDS": str(LADDER[:9]),
     }
     lacking = Comparison(TICKET, Side("lottery_tickets", "reinit", at(50, 3)))
     rules = lines.plan["experiment"]["rules"]

@@ -126,6 +126,7 @@ def test_deviations_are_those_of_the_paper_of_the_network(tmp_path):
         lines(seeds=(0, 1)),
         network="Conv-2",
         recipe={"steps": 800, "dtype_policy": "mixed_bfloat16"},
+        rounds=(3, 7),
         fingerprint=(
             "578594f1fbcd5fdeb48e31a9f33f782e1530a43317d91a00b62756ded5682902"
         ),

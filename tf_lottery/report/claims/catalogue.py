@@ -72,4 +72,6 @@ def network_of(plan: dict[str, Any]) -> str:
     for name, fields in NETWORKS.items():
         if all(model.get(key) == value for key, value in fields.items()):
             return name
-    return str(model.get("call", "?")).rpartition(".")[2]
+    # No name of the table: no claim is about a network of other sizes.
+    name = str(model.get("call", "?")).rpartition(".")[2]
+    return f"{name} of other sizes" if name in NETWORKS else name

@@ -4,9 +4,11 @@ A claim is a sentence of a paper and one or more comparisons that must all hold
 for it. A comparison has two sides, each a number a seed, and says what is
 expected of them:
 
-    ">"  the left side is larger (as a difference or a ratio), and by how much
-    "<"  it is smaller
-    "="  they are so alike that the whole interval lies within `size`
+    ">"   the left side is larger, as a difference or a ratio; with the paper's
+          number, it is as much larger as the paper has
+    "<"   it is smaller
+    "="   they are alike, within a margin
+    ">="  the left side is no worse, but for a margin
 
 How sure the paper's number is: "abstract" and "quoted" were read in the paper
 or quoted from it, "submission" in an earlier version of it, "notes" in notes
@@ -17,7 +19,6 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-INFINITE = math.inf
 SOURCES = {
     "abstract": "the paper's abstract",
     "quoted": "quoted from the paper",
@@ -28,13 +29,20 @@ SOURCES = {
 CHANCE = 10.0
 """Per cent accuracy of guessing one of ten classes."""
 
+POINTS = 0.25
+"""The margin of accuracies where the paper's spread is not known."""
+
+TIMES = 0.1
+"""The margin of ratios, as a fraction of them."""
+
+UNKNOWN_SPREAD = "the paper's spread is not known"
+
 
 class Place(NamedTuple):
     """Where on the x axis, in per cent of the weights remaining.
 
-    Of a range, values are means over the rounds within. If `best`, the round
-    counts that is best in the other seeds: chosen by the seed's own values, the
-    best of many rounds would be too good.
+    If `best`, the round counts that is best in the other seeds: chosen by the
+    seed's own values, the best of many rounds would be too good.
 
     Args:
         low: The lower end.
@@ -91,18 +99,22 @@ class Comparison:
     """What is expected of two numbers.
 
     Args:
-        left: One side.
-        right: The other side, or a number.
+        left: One side. Of a range of places, each is compared.
+        right: The other side; or a number, "no effect" of the left side alone
+            or, if they are to be alike, what it is to be.
         metric: "accuracy" (per cent: at early stop; of learned masks at
             the end; of untrained networks as they are), "accuracy at the
-            end", "training accuracy", "stop" (iteration of early stop), "kept"
-            (per cent of the weights).
-        expect: ">", "<" or "="; see the module.
+            end", "training accuracy", "stop" (iteration of early stop).
+        expect: ">", "<", "=" or ">="; see the module.
         form: "difference", in points, or "ratio". With a number on the right
             the left side itself is shown.
         paper: What the paper has: a difference, a ratio or a value. None if
             it has no number.
-        size: Ours counts as the paper's between these.
+        margin: How far from the paper's number, from nothing or from `right`
+            is still the same, in the unit of the accuracy or as a fraction of
+            a ratio. None is `POINTS` or `TIMES`; directions have none.
+        reason: Why that margin.
+        rerun: What an independent rerun of the paper has in place of `paper`.
     """
 
     left: Side
@@ -111,7 +123,41 @@ class Comparison:
     expect: str = ">"
     form: str = "difference"
     paper: float | None = None
-    size: tuple[float, float] = (-INFINITE, INFINITE)
+    margin: float | None = None
+    reason: str = UNKNOWN_SPREAD
+    rerun: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.margin is None and not self.is_direction:
+            margin = TIMES if self.form == "ratio" else POINTS
+            object.__setattr__(self, "margin", margin)
+
+    @property
+    def is_direction(self) -> bool:
+        """Whether only the sign of the effect is claimed."""
+        return self.expect in ("<", ">") and self.paper is None
+
+    @property
+    def nothing(self) -> float:
+        """The effect if there is none, in the comparison's unit."""
+        if isinstance(self.right, Side):
+            return 1.0 if self.form == "ratio" else 0.0
+        return self.right
+
+    @property
+    def allowed(self) -> tuple[float, float]:
+        """Between which effects the claim is true."""
+        if self.margin is None:
+            ends = (self.nothing, math.inf)
+            return ends if self.expect == ">" else (-math.inf, self.nothing)
+        middle = self.nothing
+        if self.paper is not None and self.expect in ("<", ">"):
+            middle = self.paper
+        if self.form == "ratio":
+            low, high = middle / (1 + self.margin), middle * (1 + self.margin)
+        else:
+            low, high = middle - self.margin, middle + self.margin
+        return (low, math.inf) if self.expect == ">=" else (low, high)
 
 
 @dataclass(frozen=True)
@@ -123,7 +169,7 @@ class Claim:
         paper: Authors and year.
         where: Section, figure or table.
         statement: In our words.
-        network: "LeNet", "Conv-2", "Conv-4" or "Conv-6".
+        network: A key of `catalogue.NETWORKS`.
         source: A key of `SOURCES`.
         comparisons: What must hold; none if no experiment here can show it.
         note: What else a reader must know.

@@ -1,14 +1,8 @@
 """Findings: what our runs say to one comparison, with an interval over seeds.
 
-    reproduced       the direction holds, the 95 % interval excludes no effect,
-                     and the size is within the claim's range
-    direction only   the direction holds, the rest does not
-    not reproduced   it does not hold
-    too few runs     fewer than three seeds, or a round or an arm is missing
-
 The interval is Student's t over seeds: of the differences seed by seed where
 both sides come from the same runs, Welch's of two independent sets where they
-do not. Ratios are compared by their logarithms.
+do not. Ratios are compared by their logarithms. `rules` makes verdicts of them.
 """
 
 import math
@@ -20,21 +14,38 @@ import numpy as np
 from tf_lottery.report.claims.claim import DENSE, END, Comparison, Side
 from tf_lottery.report.claims.paper_points import PaperPoint
 from tf_lottery.report.tables.rounds import mean
-from tf_lottery.report.verdicts import missing_runs
+from tf_lottery.report.verdicts import missing_runs, rules
 from tf_lottery.report.verdicts.intervals import (
+    CONFIDENCE,
+    Estimate,
     Interval,
-    independent_interval,
-    interval,
+    estimate,
+    independent_estimate,
 )
 from tf_lottery.report.verdicts.missing_runs import SEEDS_NEEDED, Need
+from tf_lottery.report.verdicts.rules import CANNOT, NOT, REPRODUCED
 from tf_lottery.report.verdicts.run_collection import FigureRuns
 from tf_lottery.report.verdicts.side_values import Missing, Values
 
-REPRODUCED = "reproduced"
-DIRECTION = "direction only"
-NOT = "not reproduced"
-TOO_FEW = "too few runs"
-VERDICTS = (REPRODUCED, DIRECTION, NOT, TOO_FEW)
+
+class RoundFinding(NamedTuple):
+    """What our runs say to a comparison in one round.
+
+    Args:
+        remaining: Per cent of the weights on the left side.
+        verdict: One of `rules.VERDICTS`.
+        effect: The difference, ratio or value, with its interval.
+        p: See `rules.p_of`.
+        seeds: How many replicates there are.
+        against: Whether it excludes the claim also if it is one of many rounds.
+    """
+
+    remaining: float
+    verdict: str
+    effect: Interval
+    p: float
+    seeds: int
+    against: bool
 
 
 class Finding(NamedTuple):
@@ -42,22 +53,27 @@ class Finding(NamedTuple):
 
     Args:
         comparison: The comparison.
-        verdict: One of `VERDICTS`.
+        verdict: One of `rules.VERDICTS`.
         effect: The difference, ratio or value, with its interval; None if
-            there is no number.
+            there is no number. Of several rounds, of that which supports the
+            claim least.
+        p: Of the same, at most 1; None if there is no number.
         seeds: How many replicates there are.
         iterations: How long the trainings on the left side are.
         minutes: How long such a training took, mean; NaN if not known.
         figures: The runs of the left side, and of the right one if those are
             others; none if there are none.
         paper_point: The paper's number, if it has one.
-        missing: What is missing, if anything.
+        missing: What is missing or stands in the way, if anything.
         command: The command that makes what is missing.
+        rounds: All rounds that were compared, from many weights to few.
+        note: What was left out, if anything.
     """
 
     comparison: Comparison
     verdict: str
     effect: Interval | None = None
+    p: float | None = None
     seeds: int = 0
     iterations: int = 0
     minutes: float = math.nan
@@ -65,6 +81,15 @@ class Finding(NamedTuple):
     paper_point: PaperPoint | None = None
     missing: str = ""
     command: str = ""
+    rounds: tuple[RoundFinding, ...] = ()
+    note: str = ""
+
+    @property
+    def shown(self) -> RoundFinding | None:
+        """The round whose effect is shown, if there are several."""
+        if len(self.rounds) < 2:
+            return None
+        return next(r for r in self.rounds if r.effect == self.effect)
 
 
 def find(
@@ -85,110 +110,176 @@ def find(
         need = side.network or network, side.experiment
         return Values(comparison.metric, side, chosen[need], need)
 
-    left, right = comparison.left, comparison.right
-    ours = values(left)
+    ours = values(comparison.left)
+    right = comparison.right
     theirs = values(right) if isinstance(right, Side) else None
-    sides = [ours.figure, theirs.figure if theirs else ours.figure]
-    there = tuple(f for i, f in enumerate(sides) if f and f not in sides[:i])
+    sides = [side for side in (ours, theirs) if side]
+    there = tuple(dict.fromkeys(s.figure for s in sides if s.figure))
     try:
-        both = ours.places
-        if theirs and theirs.side.place == left.place and not left.place.best:
-            both &= theirs.places
-            if not both:
-                raise Missing(
-                    "no round has both sides",
-                    missing_runs.more(
-                        ours.need, chosen[ours.need], left.arm, left.place
-                    ),
-                )
-            ours, theirs = ours.only(both), theirs.only(both)
-        effect, seeds = _effect(comparison, ours, theirs)
+        rounds, note = _rounds(ours, theirs)
+        found = tuple(_find(comparison, *pair) for pair in rounds)
     except Missing as missing:
         return Finding(
             comparison,
-            TOO_FEW,
+            missing.verdict,
             figures=there,
             missing=missing.what,
             command=missing.command,
         )
+    least = max(found, key=lambda r: r.p)
     finding = Finding(
         comparison,
-        verdict(comparison, effect),
-        effect,
-        seeds=seeds,
+        _verdict(found),
+        least.effect,
+        p=min(1.0, least.p),
+        seeds=min(r.seeds for r in found),
         iterations=ours.iterations,
         minutes=mean(line.seconds for line in ours.lines) / 60,
         figures=there,
         paper_point=_paper_point(comparison, ours, theirs),
+        rounds=found,
+        note=note,
     )
-    if seeds >= SEEDS_NEEDED:
-        return finding
-    fewer = ours
-    if theirs and len(theirs.by_seed) < len(ours.by_seed):
-        fewer = theirs
-    return finding._replace(
-        verdict=TOO_FEW,
-        missing=f"{seeds} of at least {SEEDS_NEEDED} seeds are there",
-        command=missing_runs.more(fewer.need, fewer.figure, fewer.side.arm),
-    )
+    for obstacle in _obstacles(finding, sides):
+        return finding._replace(
+            verdict=obstacle.verdict,
+            p=None,
+            missing=obstacle.what,
+            command=obstacle.command,
+        )
+    return finding
 
 
-def _effect(
+def _rounds(
+    ours: Values, theirs: Values | None
+) -> tuple[list[tuple[Values, Values | None]], str]:
+    """Returns the sides of each round that is compared, and what is left out.
+
+    Raises:
+        Missing: No round is left.
+    """
+    place = ours.side.place
+    together = theirs is not None and theirs.side.place == place
+    places = ours.places
+    if together and not place.best:
+        assert theirs is not None
+        places &= theirs.places
+        if not places:
+            raise Missing(
+                "no round has both sides",
+                missing_runs.more(ours.need, ours.figure, ours.side.arm, place),
+            )
+    censored = ours.censored
+    if theirs is not None:
+        # Beside a place of its own, every round is held against this one.
+        censored |= theirs.censored if together else frozenset()
+        if not together and theirs.censored:
+            censored = places
+    if places <= censored:
+        raise Missing(
+            "a stop is at the last iteration: the trainings are too short",
+            "",
+            CANNOT,
+        )
+    left_out = sorted(places & censored)
+    note = ""
+    if left_out:
+        note = (
+            "left out, as a stop is at the last iteration: round "
+            f"{', '.join(map(str, left_out))}"
+        )
+    places -= censored
+    one = place.best or not ours.has_rounds
+    groups = [places] if one else [frozenset({r}) for r in sorted(places)]
+    pairs = []
+    for group in groups:
+        other = theirs.only(group) if theirs and together else theirs
+        if place.best:
+            other = theirs
+        pairs.append((ours.only(group, len(groups)), other))
+    return pairs, note
+
+
+def _find(
     comparison: Comparison, ours: Values, theirs: Values | None
-) -> tuple[Interval | None, int]:
-    """Returns the effect with its interval, and over how many seeds it is."""
+) -> RoundFinding:
+    """Returns what one round says.
+
+    Raises:
+        Missing: No seed has both sides.
+    """
+    known, seeds = _estimate(comparison, ours, theirs)
+
+    def effect(confidence: float) -> Interval:
+        found = known.interval(confidence)
+        if comparison.form == "ratio":
+            found = Interval(*map(math.exp, found))
+        return found
+
+    of_many = 1 - (1 - CONFIDENCE) / ours.count
+    return RoundFinding(
+        ours.remaining,
+        rules.verdict(comparison, effect(CONFIDENCE)),
+        effect(CONFIDENCE),
+        rules.p_of(comparison, known),
+        seeds,
+        rules.verdict(comparison, effect(of_many)) == NOT,
+    )
+
+
+def _verdict(rounds: tuple[RoundFinding, ...]) -> str:
+    """Returns the verdict over the rounds of a range, or of the only one."""
+    if any(r.against for r in rounds):
+        return NOT
+    if all(r.verdict == REPRODUCED for r in rounds):
+        return REPRODUCED
+    return rules.INCONCLUSIVE
+
+
+def _obstacles(finding: Finding, sides: list[Values]) -> list[Missing]:
+    """Returns why runs must not decide what their numbers seem to say."""
+    found = []
+    for side in sides:
+        decisive = [] if side.side.place == DENSE else side.decisive
+        if decisive:
+            command = missing_runs.new(side.need)
+            found.append(Missing("; ".join(decisive), command, CANNOT))
+    if finding.seeds < SEEDS_NEEDED:
+        fewest = min(sides, key=lambda side: len(side.by_seed))
+        found.append(
+            Missing(
+                f"{finding.seeds} of at least {SEEDS_NEEDED} seeds are there",
+                missing_runs.more(fewest.need, fewest.figure, fewest.side.arm),
+            )
+        )
+    if finding.verdict != NOT:
+        found += [side.lower for side in sides if side.lower]
+    return found
+
+
+def _estimate(
+    comparison: Comparison, ours: Values, theirs: Values | None
+) -> tuple[Estimate, int]:
+    """Returns the effect, of a ratio its logarithm, and over how many seeds."""
     left = ours.by_seed
-    if theirs is None:
-        values = np.array(list(left.values()))
-        return (interval(values) if left else None), len(left)
-    right = theirs.by_seed
-    paired = ours.figure is theirs.figure
-    if paired:
+    right = theirs.by_seed if theirs else None
+    paired = theirs is not None and ours.figure is theirs.figure
+    if right is not None and paired:
         common = [seed for seed in left if seed in right]
         left = {seed: left[seed] for seed in common}
         right = {seed: right[seed] for seed in common}
-    if not left or not right:
-        return None, 0
+    if not left or (right is not None and not right):
+        raise Missing(
+            f"0 of at least {SEEDS_NEEDED} seeds are there",
+            missing_runs.more(ours.need, ours.figure, ours.side.arm),
+        )
+    if right is None:
+        return estimate(np.array(list(left.values()))), len(left)
     a, b = (np.array(list(side.values())) for side in (left, right))
     if comparison.form == "ratio":
         a, b = np.log(a), np.log(b)
-    found = interval(a - b) if paired else independent_interval(a, b)
-    if comparison.form == "ratio":
-        found = Interval(*map(math.exp, found))
-    return found, min(len(a), len(b))
-
-
-def verdict(comparison: Comparison, effect: Interval | None) -> str:
-    """Returns what an effect says to a comparison, if there are seeds enough.
-
-    >>> from tf_lottery.report.claims.claim import END
-    >>> better = Comparison(Side("supermask", "init", END), 0.0, size=(1, 3))
-    >>> verdict(better, Interval(2.0, 0.5, 3.5))
-    'reproduced'
-    >>> verdict(better, Interval(0.5, 0.2, 0.8))
-    'direction only'
-    >>> verdict(better, Interval(2.0, -0.5, 4.5))
-    'direction only'
-    >>> verdict(better, Interval(-0.1, -0.5, 0.3))
-    'not reproduced'
-    """
-    if effect is None:
-        return TOO_FEW
-    least, most = comparison.size
-    fits = least <= effect.mean <= most
-    if comparison.expect == "=":
-        if least <= effect.low and effect.high <= most:
-            return REPRODUCED
-        return DIRECTION if fits else NOT
-    nothing = 1.0 if comparison.form == "ratio" else 0.0
-    if not isinstance(comparison.right, Side):
-        nothing = comparison.right
-    sign = 1 if comparison.expect == ">" else -1
-    if sign * effect.mean <= sign * nothing:
-        return NOT
-    nearest = effect.low if sign > 0 else effect.high
-    excluded = sign * nearest > sign * nothing
-    return REPRODUCED if excluded and fits else DIRECTION
+    known = estimate(a - b) if paired else independent_estimate(a, b)
+    return known, min(len(a), len(b))
 
 
 def _paper_point(

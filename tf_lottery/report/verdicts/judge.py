@@ -2,7 +2,8 @@
 
 A claim of several comparisons is as good as the worst of its `findings`. Where
 runs of several settings speak to it, those closest to the paper's count, and
-what the others say is mentioned.
+what the others say is mentioned. What is reproduced must be so after Holm's
+correction for all claims of its paper.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,18 +12,19 @@ from typing import NamedTuple
 from tf_lottery.report.claims.catalogue import EXPERIMENTS
 from tf_lottery.report.claims.claim import Claim, Side
 from tf_lottery.report.tables import rounds
-from tf_lottery.report.verdicts.findings import (
-    DIRECTION,
-    NOT,
-    REPRODUCED,
-    TOO_FEW,
-    Finding,
-    find,
-)
+from tf_lottery.report.verdicts.findings import Finding, find
+from tf_lottery.report.verdicts.intervals import holm
 from tf_lottery.report.verdicts.missing_runs import SEEDS_NEEDED, Need
+from tf_lottery.report.verdicts.rules import (
+    CANNOT,
+    INCONCLUSIVE,
+    NOT_TESTED,
+    REPRODUCED,
+    SIGNIFICANT,
+    TOO_FEW,
+    WORST_FIRST,
+)
 from tf_lottery.report.verdicts.run_collection import FigureRuns
-
-WORST_FIRST = (NOT, TOO_FEW, DIRECTION, REPRODUCED)
 
 
 class Judgement(NamedTuple):
@@ -30,14 +32,18 @@ class Judgement(NamedTuple):
 
     Args:
         claim: The claim.
-        verdict: One of `findings.VERDICTS`.
+        verdict: One of `rules.VERDICTS`.
         findings: What they say to each comparison.
+        p: The largest of the findings; None if one has none.
+        corrected: The same after Holm's correction.
         others: What runs with other settings say to the same claim.
     """
 
     claim: Claim
     verdict: str
     findings: tuple[Finding, ...]
+    p: float | None = None
+    corrected: float | None = None
     others: tuple["Judgement", ...] = ()
 
     @property
@@ -60,7 +66,23 @@ def judge(
     claims: Iterable[Claim], figures: Sequence[FigureRuns]
 ) -> list[Judgement]:
     """Returns a judgement for each claim, in their order."""
-    return [_judge(claim, figures) for claim in claims]
+    judged = [_judge(claim, figures) for claim in claims]
+    papers: dict[str, list[int]] = {}
+    for i, judgement in enumerate(judged):
+        if judgement.p is not None:
+            papers.setdefault(judgement.claim.paper, []).append(i)
+    for places in papers.values():
+        ps = [p for i in places if (p := judged[i].p) is not None]
+        for i, corrected in zip(places, holm(ps), strict=True):
+            judged[i] = _corrected(judged[i], corrected)
+    return judged
+
+
+def _corrected(judgement: Judgement, corrected: float) -> Judgement:
+    verdict = judgement.verdict
+    if verdict == REPRODUCED and corrected > SIGNIFICANT:
+        verdict = INCONCLUSIVE
+    return judgement._replace(verdict=verdict, corrected=corrected)
 
 
 def _judge(claim: Claim, figures: Sequence[FigureRuns]) -> Judgement:
@@ -85,13 +107,15 @@ def _judge(claim: Claim, figures: Sequence[FigureRuns]) -> Judgement:
             find(comparison, claim.network, chosen)
             for comparison in claim.comparisons
         )
-        # Without a comparison there is nothing to show a claim by.
-        verdicts = [f.verdict for f in findings] or [TOO_FEW]
-        verdict = min(verdicts, key=WORST_FIRST.index)
-        judged.append(Judgement(claim, verdict, findings))
-    # Those count that are closest to the paper's protocol, of those that have
-    # enough runs for a verdict.
-    judged.sort(key=lambda j: j.verdict == TOO_FEW)
+        if not findings:
+            return Judgement(claim, NOT_TESTED, ())
+        verdict = min((f.verdict for f in findings), key=WORST_FIRST.index)
+        ps = [f.p for f in findings if f.p is not None]
+        p = max(ps) if len(ps) == len(findings) else None
+        judged.append(Judgement(claim, verdict, findings, p))
+    # Those count that are closest to the paper's protocol, of those whose runs
+    # are enough for a verdict and may give one.
+    judged.sort(key=lambda j: (j.verdict == TOO_FEW, j.verdict == CANNOT))
     return judged[0]._replace(others=tuple(judged[1:]))
 
 

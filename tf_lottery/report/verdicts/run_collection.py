@@ -109,6 +109,11 @@ class FigureRuns:
         under_way = [r.folder for r in self.runs if not r.complete]
         return [*method, *amount, *(f"{f} is under way" for f in under_way)]
 
+    def decisive(self, arm: str, last: int) -> list[str]:
+        """Returns what changes what an arm tests, up to a last round."""
+        plans = [run.plan for run in self.runs]
+        return paper_protocols.decisive(plans, arm, last)
+
     @property
     def method_deviates(self) -> tuple[bool, int]:
         """Whether the data are others, and how much else is."""

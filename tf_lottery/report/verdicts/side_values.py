@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from tf_lottery.report.claims.claim import Side
+from tf_lottery.report.claims.paper_protocols import ROUNDS
 from tf_lottery.report.tables import rounds
 from tf_lottery.report.tables.rounds import mean
 from tf_lottery.report.tables.summary import Line
 from tf_lottery.report.verdicts import missing_runs
 from tf_lottery.report.verdicts.missing_runs import Need
+from tf_lottery.report.verdicts.rules import TOO_FEW
 from tf_lottery.report.verdicts.run_collection import FigureRuns
 
 METRICS: dict[str, Callable[[Line], float]] = {
@@ -20,7 +22,6 @@ METRICS: dict[str, Callable[[Line], float]] = {
     "training accuracy": rounds.train_accuracy,
     # A network that is best before it trains stops at once, not at zero.
     "stop": lambda line: max(1, line.stop_step),
-    "kept": lambda line: 100 * line.remaining,
 }
 
 
@@ -30,12 +31,14 @@ class Missing(Exception):
     Args:
         what: What is missing, in words.
         command: The command that makes it.
+        verdict: What follows; see `rules.VERDICTS`.
     """
 
-    def __init__(self, what: str, command: str) -> None:
+    def __init__(self, what: str, command: str, verdict: str = TOO_FEW) -> None:
         super().__init__(what)
         self.what = what
         self.command = command
+        self.verdict = verdict
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Values:
         figure: The runs that the side is looked for in.
         need: The network and the experiment.
         among: Rounds that count; None is all.
+        count: Of how many rounds that are compared this is one.
     """
 
     metric: str
@@ -55,6 +59,7 @@ class Values:
     figure: FigureRuns | None
     need: Need
     among: frozenset[int] | None = None
+    count: int = 1
 
     @functools.cached_property
     def lines(self) -> list[Line]:
@@ -82,6 +87,42 @@ class Values:
         return frozenset(line.round for line in self.lines)
 
     @property
+    def has_rounds(self) -> bool:
+        """Whether there are rounds, and not one training a seed."""
+        return self.figure is not None and self.figure.traits.ladder
+
+    @property
+    def censored(self) -> frozenset[int]:
+        """Rounds with an early stop at the last iteration, of that metric."""
+        if self.metric != "stop":
+            return frozenset()
+        return frozenset(
+            line.round for line in self.lines if line.stop_step >= line.steps
+        )
+
+    @property
+    def decisive(self) -> list[str]:
+        """What of the runs' protocol changes what is tested."""
+        assert self.figure is not None
+        return self.figure.decisive(self.side.arm, max(self.places))
+
+    @property
+    def lower(self) -> Missing | None:
+        """What is missing of a range whose lowest rounds were not run."""
+        place = self.side.place
+        if place.round is not None or place.best or not self.has_rounds:
+            return None
+        kept = {x.round: 100 * x.remaining for x in self._of_arm()}
+        *_, before, last = [100.0, *(kept[number] for number in sorted(kept))]
+        following = last * last / before
+        if following < place.low or max(kept) >= ROUNDS:
+            return None
+        return Missing(
+            f"rounds with {place.low:g} to {last:.3g} % are missing",
+            missing_runs.more(self.need, self.figure, self.side.arm, place),
+        )
+
+    @property
     def iterations(self) -> int:
         """How long a training is; the dense one if nothing else is trained."""
         figure = self.figure
@@ -95,7 +136,7 @@ class Values:
 
     @functools.cached_property
     def by_seed(self) -> dict[int, float]:
-        """A mean over the rounds for each seed that has all of them.
+        """A value for each seed: of several rounds, of the best of them.
 
         Repetitions of a control are no replicates: their mean counts.
         """
@@ -106,16 +147,13 @@ class Values:
         }
         found = {}
         for seed, values in by_round.items():
-            if self.side.place.best:
-                others = [v for s, v in by_round.items() if s != seed]
-                found[seed] = values[_best(others or [values])]
-            else:
-                found[seed] = statistics.fmean(values.values())
+            others = [v for s, v in by_round.items() if s != seed]
+            found[seed] = values[_best(others or [values])]
         return found
 
-    def only(self, places: frozenset[int]) -> "Values":
-        """Returns the numbers of some of the rounds."""
-        return replace(self, among=places)
+    def only(self, places: frozenset[int], count: int = 1) -> "Values":
+        """Returns the numbers of some of the rounds, one of `count` such."""
+        return replace(self, among=places, count=count)
 
     def _by_round(self) -> dict[int, dict[int, float]]:
         """Returns the value of each seed and round that has one."""

@@ -12,7 +12,6 @@ METRICS = {
     "accuracy at the end": "accuracy at the end",
     "training accuracy": "training accuracy",
     "stop": "early stop",
-    "kept": "weights kept",
 }
 
 
@@ -89,23 +88,77 @@ def interval(what: Comparison, effect: Interval | None) -> str:
 
 def paper(what: Comparison) -> str:
     """Returns the paper's number, or what it says without one."""
-    if what.paper is not None and (what.paper or what.expect != "="):
-        return number(what, what.paper)
     if what.expect == "=":
-        return "alike" if isinstance(what.right, Side) else expected(what)
+        alike = isinstance(what.right, Side)
+        return "alike" if alike else number(what, what.nothing)
+    if what.expect == ">=":
+        return "no worse"
+    if what.paper is not None:
+        return number(what, what.paper)
     return "more" if what.expect == ">" else "less"
 
 
-def expected(what: Comparison) -> str:
-    """Returns between what the effect counts as the paper's."""
-    low, high = what.size
-    if math.isinf(low) and math.isinf(high):
+def rerun(what: Comparison) -> str:
+    """Returns what an independent rerun has in place of the paper's number."""
+    return "" if what.rerun is None else number(what, what.rerun)
+
+
+def margin(what: Comparison) -> str:
+    """Returns the margin with its unit, empty of a direction.
+
+    >>> from tf_lottery.report.claims.claim import END
+    >>> one = Side("supermask", "init", END)
+    >>> margin(Comparison(one, one, paper=1.0)), margin(Comparison(one, one))
+    ('0.25 points', '')
+    >>> margin(Comparison(one, one, "stop", "<", "ratio", paper=0.5))
+    '10 %'
+    """
+    if what.margin is None:
         return ""
+    if what.form == "ratio":
+        return f"{100 * what.margin:g} %"
+    return f"{what.margin:g} points"
+
+
+def expected(what: Comparison) -> str:
+    """Returns between which effects the claim is true.
+
+    >>> from tf_lottery.report.claims.claim import END
+    >>> one = Side("supermask", "init", END)
+    >>> expected(Comparison(one, one, paper=1.0))
+    '0.75 to 1.25'
+    >>> expected(Comparison(one, one))
+    'more than 0'
+    """
+    low, high = what.allowed
+    if what.is_direction:
+        word = "more" if what.expect == ">" else "less"
+        return f"{word} than {what.nothing:g}"
     if math.isinf(high):
-        return f"{low:g} or more"
-    if math.isinf(low):
-        return f"{high:g} or less"
-    return f"{low:g} to {high:g}"
+        return f"{low:.3g} or more"
+    return f"{low:.3g} to {high:.3g}"
+
+
+def p_value(p: float | None) -> str:
+    """Returns a p in words.
+
+    >>> p_value(0.0004), p_value(0.034), p_value(None)
+    ('p < 0.001', 'p = 0.034', '')
+    """
+    if p is None:
+        return ""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def where(finding: Finding) -> str:
+    """Returns which of several rounds is shown, empty of one."""
+    shown = finding.shown
+    if shown is None:
+        return ""
+    return (
+        f"of {len(finding.rounds)} rounds the one with {shown.remaining:.3g} "
+        "%, which supports it least"
+    )
 
 
 def difference(finding: Finding) -> str:
