@@ -313,15 +313,20 @@ def finish(run: "RunFolder", console: "Console") -> None:
 def fitting(
     rows: "list[tuple[str, ...]]", width: int
 ) -> "list[tuple[str, ...]]":
-    """Returns a table on its side if it is too wide, so that none is cut off.
+    """Returns a table on its side if it is too wide and so is less wide.
 
     Args:
         rows: Its cells, the header first.
         width: Characters there are.
     """
+
+    def wide(columns: "list[tuple[str, ...]]") -> int:
+        # A space behind each, and one at both ends.
+        return 2 + sum(max(map(len, column)) + 1 for column in columns)
+
     columns = list(zip(*rows, strict=True))
-    wide = sum(max(map(len, column)) + 2 for column in columns) > width
-    return columns if wide else rows
+    fits = wide(columns) <= width or wide(columns) <= wide(rows)
+    return rows if fits else columns
 
 
 def _expected_errors() -> tuple[type[Exception], ...]:

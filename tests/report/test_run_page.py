@@ -141,9 +141,19 @@ def test_the_comparison_by_hand():
     assert (dwr.paper, dwr.difference) == (None, None)
     assert beside_paper.cells(init) == (
         *("init", "2", "92.00", "90.00", "94.00", "95.3", "-3.30"),
-        *("50.0", "2.0"),
+        *("50.0", "–", "2.0"),
     )
     assert len(beside_paper.HEADER) == len(init)
+    masked = [
+        line._replace(round=1, test_accuracy=value, seconds=float("nan"))
+        for line, value in zip(lines[:2], (0.8, 0.9), strict=True)
+        if line.arm == "init"
+    ]
+    [both, _] = beside_paper.compare([*lines, *masked], ARMS, {})
+    assert both.mean == init.mean
+    assert both.thresholded == pytest.approx(
+        100 * np.mean([line.test_accuracy for line in masked])
+    )
 
 
 def test_the_page_holds_everything_and_needs_nothing_else(folder):

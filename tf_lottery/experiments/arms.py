@@ -1,12 +1,40 @@
 """Arms: what makes a line of a figure over rounds, as fields of a rule."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar
 
 from tf_lottery.foundation import checks
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.rules.forgetting import Forgetting
 from tf_lottery.rules.tickets import Function
 from tf_lottery.training.peers.tfmot_schedule import TfmotGradual
+
+Built = TypeVar("Built")
+
+
+def rule_of(
+    arm: str, rules: Mapping[str, Mapping[str, Any]], kind: type[Built]
+) -> Built:
+    """Returns the rule of an arm, built from its fields.
+
+    Args:
+        arm: Its name.
+        rules: The fields of all rules.
+        kind: The dataclass that a rule is.
+
+    Raises:
+        InvalidValue: A field is not known or of the wrong type.
+    """
+    known = {field.name: None for field in fields(kind)}  # type: ignore[arg-type]
+    if not isinstance(rules[arm], Mapping):
+        raise InvalidValue(
+            f"expected the rule of {arm!r} to be a dict, received "
+            f"{rules[arm]!r}"
+        )
+    for name in rules[arm]:
+        checks.one_of(f"the fields of the rule {arm!r}", name, known)
+    return kind(**rules[arm])
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tf_lottery.experiments import arms
 from tf_lottery.experiments.arms import Rule
 from tf_lottery.experiments.chains import Chain
 from tf_lottery.experiments.plan import Engine
@@ -131,19 +132,7 @@ class Lottery:
         Raises:
             InvalidValue: A field is not known or of the wrong type.
         """
-        fields = self.rules[arm]
-        if not isinstance(fields, Mapping):
-            raise InvalidValue(
-                f"expected the rule of {arm!r} to be a dict, received "
-                f"{fields!r}"
-            )
-        for name in fields:
-            checks.one_of(
-                f"the fields of the rule {arm!r}",
-                name,
-                Rule.__dataclass_fields__,
-            )
-        return Rule(**fields)
+        return arms.rule_of(arm, self.rules, Rule)
 
     @property
     def kind(self) -> str:

@@ -22,7 +22,8 @@ def of_learned_masks(plan: dict[str, Any]) -> list[str]:
         f"Data {plan['data']}, {recipe['steps']:,} steps of "
         f"{recipe['batch_size']} examples. Test accuracy in per cent after the "
         f"last step, the mean of {recipe['mask_samples']} sampled masks; kept: "
-        "per cent of the weights.",
+        "per cent of the weights. p>.5: the same network with every weight "
+        "that is more likely kept than not.",
         *_protocol(plan),
     ]
 

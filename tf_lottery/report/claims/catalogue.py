@@ -2,7 +2,7 @@
 
 from typing import Any
 
-EXPERIMENTS = {
+FIGURES = {
     "lottery_tickets": "rounds",
     "mask_criteria": "rounds",
     "init_variants": "rounds",
@@ -10,15 +10,29 @@ EXPERIMENTS = {
     "heuristic_supermask": "untrained",
     "supermask": "supermask",
 }
-"""The gin file that gives an experiment's runs, and of which kind they are."""
+"""What the papers have for all networks, and of which kind its runs are."""
+
+
+OF_LENET = {
+    "mask_ablations": ("supermask", "gin/zhou2019/mask_ablations/lenet.gin"),
+    "edge_popup": ("supermask", "gin/ramanujan2020/edge_popup/lenet.gin"),
+}
+"""Experiments with one network: the kind of their runs, and the gin file."""
+
+
+EXPERIMENTS = {
+    **FIGURES,
+    **{name: kind for name, (kind, _) in OF_LENET.items()},
+}
+"""All experiments, and of which kind their runs are."""
 
 
 GIN_FILES = {
-    **{("LeNet", name): f"gin/{name}.gin" for name in EXPERIMENTS},
+    **{("LeNet", name): f"gin/{name}.gin" for name in FIGURES},
     **{
         (f"Conv-{n}", name): f"gin/zhou2019/{name}/conv{n}.gin"
         for n in (2, 4, 6)
-        for name in EXPERIMENTS
+        for name in FIGURES
     },
     **{
         (f"Conv-{n}", "lottery_tickets"): f"gin/frankle2019/conv{n}.gin"
@@ -28,6 +42,7 @@ GIN_FILES = {
         (f"Conv-{n}", "supermask"): f"gin/zhou2019/table1/conv{n}.gin"
         for n in (2, 4, 6)
     },
+    **{("LeNet", name): path for name, (_, path) in OF_LENET.items()},
 }
 """The gin file of each network and experiment."""
 
@@ -41,6 +56,8 @@ TITLES = {
         "Masks on untrained networks, Zhou et al. 2019, figure 6"
     ),
     "supermask": "Learned supermasks, Zhou et al. 2019, table 1",
+    "mask_ablations": "Learned supermasks: weight scale, start of the logits",
+    "edge_popup": "Edge-popup, after Ramanujan et al. 2020",
 }
 
 

@@ -30,7 +30,7 @@ def reinit(place: Place) -> Side:
     return Side("lottery_tickets", "random reinit", place)
 
 
-def _lenet(
+def lenet(
     key: str,
     statement: str,
     source: str,
@@ -38,6 +38,7 @@ def _lenet(
     where: str = "section 2, figures 3 and 4",
     note: str = "",
 ) -> Claim:
+    """Returns a claim of the paper about LeNet."""
     return Claim(
         key, PAPER, where, statement, "LeNet", source, comparisons, note
     )
@@ -53,7 +54,7 @@ AS_PRINTED: dict[str, Any] = {
 }
 
 CLAIMS = (
-    _lenet(
+    lenet(
         "FC1",
         "With 21 % of the weights, tickets reach their lowest validation loss "
         "38 % earlier than the dense network.",
@@ -62,14 +63,14 @@ CLAIMS = (
             ticket(AT_21), DENSE_TICKET, **FASTER, paper=0.62, rerun=0.786
         ),
     ),
-    _lenet(
+    lenet(
         "FC2",
         "With 13.5 %, tickets are more than 0.3 points better than the dense "
         "network.",
         "quoted",
         Comparison(ticket(at(13.52, 9)), DENSE_TICKET, paper=0.3, rerun=0.21),
     ),
-    _lenet(
+    lenet(
         "FC3",
         "With 21 %, new initial weights need 2.51 times as long as tickets.",
         "quoted",
@@ -77,46 +78,46 @@ CLAIMS = (
             reinit(AT_21), ticket(AT_21), **SLOWER, paper=2.51, rerun=1.94
         ),
     ),
-    _lenet(
+    lenet(
         "FC4",
         "With 21 %, tickets are 0.5 points better than the same masks with "
         "new initial weights.",
         "quoted",
         Comparison(ticket(AT_21), reinit(AT_21), paper=0.5, rerun=0.39),
     ),
-    _lenet(
+    lenet(
         "FC5",
         "With 3.6 %, tickets are as good as the dense network again.",
         "quoted",
         Comparison(ticket(at(3.58, 15)), DENSE_TICKET, expect="=", rerun=0.11),
     ),
-    _lenet(
+    lenet(
         "FC6",
         "With 51.3 %, tickets learn slower than with 21 %.",
         "quoted",
         Comparison(ticket(at(51.28, 3)), ticket(AT_21), **SLOWER),
         note="That they learn faster than the dense network is a part of FC16.",
     ),
-    _lenet(
+    lenet(
         "FC7",
         "Below 21 %, learning slows again.",
         "quoted",
         Comparison(ticket(between(0.4, 18)), ticket(AT_21), **SLOWER),
     ),
-    _lenet(
+    lenet(
         "FC8",
         "From 2.9 % on, tickets are worse than the dense network.",
         "quoted",
         Comparison(ticket(between(0.4, 3)), DENSE_TICKET, expect="<"),
         note="In a rerun by others they are 0.55 points worse with 1.9 %.",
     ),
-    _lenet(
+    lenet(
         "FC9",
         "New initial weights are worse than the dense network from 21 % on.",
         "quoted",
         Comparison(reinit(between(0.4, 22)), reinit(DENSE), expect="<"),
     ),
-    _lenet(
+    lenet(
         "FC10a",
         "Training accuracy at the end is 100 % with 5 % or more, of tickets "
         "and with new initial weights.",
@@ -133,7 +134,7 @@ CLAIMS = (
         ),
         note="Ours is measured on the last batches while training on them.",
     ),
-    _lenet(
+    lenet(
         "FC10b",
         "Training accuracy of tickets at the end is about 100 % with 2 % or "
         "more.",
@@ -150,7 +151,7 @@ CLAIMS = (
         note="Ours is measured on the last batches while training on them. "
         "FC10a has 5 % or more.",
     ),
-    _lenet(
+    lenet(
         "FC11",
         "After the last iteration tickets are up to 0.35 points better than "
         "the dense network.",
@@ -163,7 +164,7 @@ CLAIMS = (
             rerun=0.28,
         ),
     ),
-    _lenet(
+    lenet(
         "FC13",
         "Pruned all at once, networks with 17.6 to 67.5 % learn faster than "
         "the dense one.",
@@ -174,7 +175,7 @@ CLAIMS = (
             **FASTER,
         ),
     ),
-    _lenet(
+    lenet(
         "FC14",
         "Pruned all at once, networks with 5.17 to 95 % score higher than the "
         "dense one.",
@@ -184,7 +185,7 @@ CLAIMS = (
             Side("lottery_tickets", "one-shot", DENSE),
         ),
     ),
-    _lenet(
+    lenet(
         "FC16",
         "Tickets of more than 10 to 20 % of the size learn faster and score "
         "higher than the dense network.",
@@ -193,7 +194,7 @@ CLAIMS = (
         Comparison(ticket(between(24, 90)), DENSE_TICKET),
         where="abstract",
     ),
-    _lenet(
+    lenet(
         "FC17",
         "On MNIST a ticket's mask with new initial weights is better than a "
         "random mask.",
@@ -204,7 +205,7 @@ CLAIMS = (
         ),
         where="appendix E",
     ),
-    _lenet(
+    lenet(
         "FC18",
         "Initial weights drawn from those that the ticket keeps are barely "
         "better than any new ones.",

@@ -26,7 +26,8 @@ def draw(
     snapshots: Sequence[Snapshot],
     published: dict[str, float],
 ) -> Drawn:
-    """Returns all figures that the numbers allow."""
+    """Returns all figures that the numbers allow, of masks as learned."""
+    records = [record for record in records if not record.round]
     snapshots = [
         p for p in snapshots if p.seed == min(q.seed for q in snapshots)
     ]

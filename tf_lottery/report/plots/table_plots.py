@@ -28,11 +28,21 @@ def draw_table(
         for i, (arm, colour) in enumerate(
             zip(arms, colours(arms), strict=True)
         ):
-            x = [100 * line.test_accuracy for line in lines if line.arm == arm]
-            points = axes.scatter(
-                x, [i] * len(x), s=30, color=colour, alpha=0.8, zorder=4
-            )
-            points.set_urls([link(arm, 0) for _ in x])
+            for number, mark, height in ((0, "o", i), (1, "|", i + 0.22)):
+                x = [
+                    100 * line.test_accuracy
+                    for line in lines
+                    if (line.arm, line.round) == (arm, number)
+                ]
+                points = axes.scatter(
+                    *(x, [height] * len(x)),
+                    s=30 if number == 0 else 60,
+                    marker=mark,
+                    color=colour,
+                    alpha=0.8,
+                    zorder=4,
+                )
+                points.set_urls([link(arm, number) for _ in x])
         for paper_point in paper_points:
             if paper_point.arm in arms and paper_point.metric == "accuracy":
                 named = axes.get_legend_handles_labels()[1]
@@ -53,6 +63,7 @@ def draw_table(
         longest = 0.085 * max(map(len, arms)) + 0.25
         caption = (
             "Test accuracy of the learned masks after the last step, an arm a "
-            "row, a point each seed. Diamonds: the paper."
+            "row, a point each seed. Strokes below: the mask thresholded at "
+            "p > 0.5. Diamonds: the paper."
         )
         return {"accuracy": (finish(figure, axes, left=longest), caption)}

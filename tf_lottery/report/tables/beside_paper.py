@@ -14,12 +14,14 @@ class ArmBesidePaper(NamedTuple):
     Args:
         arm: The name of the arm.
         seeds: How many replicates there are.
-        mean: The accuracy at the last step, mean over the replicates.
+        mean: The accuracy at the last step, mean over the replicates; of
+            random masks, that of some samples.
         lowest: The lowest accuracy of a replicate.
         highest: The highest accuracy of a replicate.
         paper: What the paper printed, or None.
         difference: Ours less the paper's, in percentage points, or None.
         remaining: Per cent of the weights kept, mean over the replicates.
+        thresholded: The mean accuracy with the mask thresholded, or None.
         minutes: How long a training took, mean over the replicates.
     """
 
@@ -31,6 +33,7 @@ class ArmBesidePaper(NamedTuple):
     paper: float | None
     difference: float | None
     remaining: float
+    thresholded: float | None
     minutes: float
 
 
@@ -43,6 +46,7 @@ HEADER = (
     "paper",
     "diff.",
     "kept",
+    "p>.5",
     "minutes",
 )
 
@@ -53,9 +57,10 @@ def compare(
     """Returns a row for each arm that has lines, in the order of `arms`."""
     rows = []
     for arm in arms:
-        own = [line for line in lines if line.arm == arm]
+        own = [x for x in lines if x.arm == arm and not x.round]
         if not own:
             continue
+        masked = [x for x in lines if x.arm == arm and x.round]
         percent = [100 * line.test_accuracy for line in own]
         mean = statistics.fmean(percent)
         value = paper.get(arm)
@@ -69,10 +74,16 @@ def compare(
                 paper=value,
                 difference=None if value is None else mean - value,
                 remaining=100 * statistics.fmean(o.remaining for o in own),
+                thresholded=_percent(x.test_accuracy for x in masked),
                 minutes=statistics.fmean(o.seconds for o in own) / 60,
             )
         )
     return rows
+
+
+def _percent(fractions: Iterable[float]) -> float | None:
+    values = [100 * fraction for fraction in fractions]
+    return statistics.fmean(values) if values else None
 
 
 def cells(row: ArmBesidePaper) -> tuple[str, ...]:
@@ -88,6 +99,7 @@ def cells(row: ArmBesidePaper) -> tuple[str, ...]:
         paper,
         difference,
         f"{row.remaining:.1f}",
+        "–" if row.thresholded is None else f"{row.thresholded:.2f}",
         f"{row.minutes:.1f}",
     )
 

@@ -106,6 +106,8 @@ class FigureRuns:
         method, amount = paper_protocols.deviations_of(
             self.longest, len(self.seeds)
         )
+        if short := sum(not self.finished(line) for line in self.lines):
+            amount.append(f"{short} trainings ended early and are left out")
         under_way = [r.folder for r in self.runs if not r.complete]
         return [*method, *amount, *(f"{f} is under way" for f in under_way)]
 

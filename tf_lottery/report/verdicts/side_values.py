@@ -193,8 +193,11 @@ class Values:
 
     def _at_place(self, lines: list[Line]) -> list[Line]:
         figure, place = self.figure, self.side.place
-        if figure is None or not figure.traits.ladder:
+        if figure is None:
             return lines
+        if not figure.traits.ladder:
+            # Round 1 of a learned mask is the same one, thresholded.
+            return [line for line in lines if not line.round]
         if place.round == 0:
             found = [x for x in lines if not x.round]
         else:
