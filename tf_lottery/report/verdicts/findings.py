@@ -159,9 +159,15 @@ def _rounds(
         Missing: No round is left.
     """
     place = ours.side.place
-    together = theirs is not None and theirs.side.place == place
+    # Of a range, a round is held against the same round.
+    together = (
+        theirs is not None
+        and theirs.side.place == place
+        and place.round is None
+        and not place.best
+    )
     places = ours.places
-    if together and not place.best:
+    if together:
         assert theirs is not None
         places &= theirs.places
         if not places:
@@ -194,8 +200,6 @@ def _rounds(
     pairs = []
     for group in groups:
         other = theirs.only(group) if theirs and together else theirs
-        if place.best:
-            other = theirs
         pairs.append((ours.only(group, len(groups)), other))
     return pairs, note
 
