@@ -24,7 +24,13 @@ from tf_lottery.report import (
 )
 from tf_lottery.report.claims import papers
 from tf_lottery.report.claims.paper_points import PaperPoint
-from tf_lottery.report.plots import render, round_plots, style, table_plots
+from tf_lottery.report.plots import (
+    hover,
+    render,
+    round_plots,
+    style,
+    table_plots,
+)
 from tf_lottery.report.showing import SHOWN
 from tf_lottery.report.tables.csv_tables import DamagedFile
 from tf_lottery.report.verdicts import read_runs, run_collection
@@ -108,9 +114,10 @@ def test_the_page_says_what_was_claimed_and_what_came(runs):
 
 def test_the_page_needs_nothing_else_and_is_described(runs):
     _, text = build(runs)
-    for reference in ('src="', 'href="http', "<script", "@import", "<link"):
+    for reference in ('src="', 'href="http', "@import", "<link", "import("):
         assert reference not in text
-    assert text.count("<svg") == text.count('role="group" aria-label="') == 5
+    figures = re.findall(r'<svg role="group" aria-label="', text)
+    assert len(figures) == 5
     ids = re.findall(r' id="(.*?)"', text)
     assert len(ids) == len(set(ids))
     assert "prefers-color-scheme: dark" in text
@@ -120,7 +127,7 @@ def test_the_page_needs_nothing_else_and_is_described(runs):
     for picture in pictures:
         ElementTree.fromstring(picture)
         assert "#000000" not in picture and "#ffffff" not in picture
-        assert "var(--ink)" in picture
+        assert "var(--ink)" in picture or 'class="forest"' in picture
 
 
 def test_figures_have_the_papers_points_and_links(runs):
@@ -284,7 +291,8 @@ def test_a_point_and_a_mark_where_they_belong():
     ticket = axes.lines[0]
     assert mark.get_markeredgecolor() == ticket.get_color()
     urls = [u for c in axes.collections for u in c.get_urls() or [] if u]
-    assert "winning ticket 0" in urls and "random reinit 15" in urls
+    links = {url.partition(hover.MARK)[0] for url in urls}
+    assert links >= {"winning ticket 0", "random reinit 15"}
     assert "Diamonds" in caption
     assert "Diamonds" not in drawn["accuracy_at_end"][1]
 

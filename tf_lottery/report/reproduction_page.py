@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tf_lottery.foundation.files import sweep, write_atomically
-from tf_lottery.report import pages
+from tf_lottery.report import forest, pages
 from tf_lottery.report.claim_rows import UNSHOWN, ClaimRow, rows_of
 from tf_lottery.report.claims.catalogue import GIN_FILES
 from tf_lottery.report.claims.claim import SOURCES
@@ -24,7 +24,8 @@ from tf_lottery.report.sections import Section, sections_of
 from tf_lottery.report.tables import csv_tables
 from tf_lottery.report.verdicts import judge, read_runs, run_collection
 from tf_lottery.report.verdicts.findings import Finding
-from tf_lottery.report.verdicts.rules import VERDICTS
+from tf_lottery.report.verdicts.judge import Judgement
+from tf_lottery.report.verdicts.rules import PAGE, VERDICTS
 
 
 class Built(NamedTuple):
@@ -82,6 +83,15 @@ def build(
         "unshown": UNSHOWN,
         "sources": SOURCES,
         "where": _Where(sections, out),
+        "worst_first": sorted(judged, key=lambda j: PAGE.index(j.verdict)),
+        "choices": {
+            "paper": dict.fromkeys(j.claim.paper for j in judged),
+            "network": dict.fromkeys(j.claim.network for j in judged),
+            "verdict": VERDICTS,
+        },
+        "forest": forest.forest,
+        "width": forest.WIDTH,
+        "distance": _distance,
     }
     for name in ("index.html", "results.md"):
         pages.write_page(out / name, name, facts)
@@ -89,6 +99,19 @@ def build(
     table = csv_tables.to_csv(ClaimRow, rows)
     write_atomically(out / "claims.csv", table.encode())
     return Built(out / "index.html", counts, left_out, len(facts["under_way"]))
+
+
+def _distance(judgement: Judgement) -> float:
+    """Returns how far a claim's number is from the paper, the largest.
+
+    In the unit of the plot: 1 is from no effect to the paper. 99 without one.
+    """
+    found = [
+        abs(row.mean - row.paper) / forest.WIDTH
+        for finding in judgement.findings
+        if (row := forest.forest(finding)) and row.paper is not None
+    ]
+    return max(found, default=99.0)
 
 
 class _Where:

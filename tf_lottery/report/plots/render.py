@@ -13,6 +13,7 @@ import matplotlib
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from tf_lottery.report.plots import hover
 from tf_lottery.report.plots.style import STYLE, WIDTH, Drawn
 
 INK = "#000000"
@@ -69,7 +70,7 @@ def render(figure: Figure, kind: str) -> bytes:
 def _shorter(svg: bytes) -> bytes:
     """Returns an SVG file with places to a hundredth of a point, unindented.
 
-    Matplotlib writes millionths.
+    Matplotlib writes millionths. Titles of points are put where they belong.
     """
 
     def rounded(number: re.Match) -> str:
@@ -80,7 +81,7 @@ def _shorter(svg: bytes) -> bytes:
 
     text = re.sub(r"^ +", "", svg.decode(), flags=re.MULTILINE)
     places = r' (?:d|x|y|transform)="(?!scale)[^"]*"'
-    return re.sub(places, shorter, text).encode()
+    return hover.with_titles(re.sub(places, shorter, text)).encode()
 
 
 def inline(svg: bytes, caption: str) -> Markup:

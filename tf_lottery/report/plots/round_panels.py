@@ -1,14 +1,14 @@
 """One figure over the weights remaining: lines, bands, the paper's points."""
 
-import functools
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from tf_lottery.report.claims.paper_points import Link, PaperPoint
+from tf_lottery.report.plots import hover
 from tf_lottery.report.plots.axes import descending
 from tf_lottery.report.plots.style import (
     COLOURS,
@@ -56,7 +56,7 @@ def figure(
             dashed = base != name and len(panels) == 1
             _line(axes, series[name], name, i, dashed)
             if link is not None:
-                _link(axes, series[name], functools.partial(link, name))
+                _link(axes, series[name], name, link)
             for paper_point in paper_points:
                 if paper_point.arm == name:
                     _paper_point(axes, paper_point, i)
@@ -107,13 +107,25 @@ def _line(
 
 
 def _link(
-    axes: Axes, points: Sequence[RoundPoint], link: Callable[[int], str]
+    axes: Axes, points: Sequence[RoundPoint], name: str, link: Link
 ) -> None:
-    """Lays something invisible over each point that can be clicked."""
+    """Lays something invisible over each point, with a link and its values."""
     x = [point.remaining for point in points]
     y = [point.mean for point in points]
     over = axes.scatter(x, y, s=90, alpha=0, linewidths=0)
-    over.set_urls([link(point.round) for point in points])
+    over.set_urls(
+        [hover.titled(link(name, p.round), _values(name, p)) for p in points]
+    )
+
+
+def _values(name: str, point: RoundPoint) -> str:
+    """Returns what a point shows, in words."""
+    count = len(point.values)
+    text = f"{name}, {point.remaining:.3g} % remaining: {point.mean:,.5g}"
+    if count == 1:
+        return f"{text} (one run)"
+    low, high = min(point.values), max(point.values)
+    return f"{text} ({low:,.5g} to {high:,.5g}, {count} runs)"
 
 
 def _paper_point(axes: Axes, paper_point: PaperPoint, i: int) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 import matplotlib
 
 from tf_lottery.report.claims.paper_points import Link, PaperPoint
+from tf_lottery.report.plots import hover
 from tf_lottery.report.plots.style import STYLE, Drawn, colours, finish, new
 from tf_lottery.report.tables.summary import Line
 
@@ -34,6 +35,8 @@ def draw_table(
                     for line in lines
                     if (line.arm, line.round) == (arm, number)
                 ]
+                if not x:
+                    continue
                 points = axes.scatter(
                     *(x, [height] * len(x)),
                     s=30 if number == 0 else 60,
@@ -42,7 +45,12 @@ def draw_table(
                     alpha=0.8,
                     zorder=4,
                 )
-                points.set_urls([link(arm, number) for _ in x])
+                points.set_urls(
+                    [
+                        hover.titled(link(arm, number), f"{arm}: {value:.2f} %")
+                        for value in x
+                    ]
+                )
         for paper_point in paper_points:
             if paper_point.arm in arms and paper_point.metric == "accuracy":
                 named = axes.get_legend_handles_labels()[1]

@@ -25,6 +25,9 @@ NOT_TESTED = "not tested"
 VERDICTS = (REPRODUCED, NOT, INCONCLUSIVE, CANNOT, TOO_FEW, NOT_TESTED)
 """All verdicts, in the order of the pages."""
 
+PAGE = (NOT, INCONCLUSIVE, CANNOT, REPRODUCED, TOO_FEW, NOT_TESTED)
+"""The order of claims: the worst first, and last what has no number."""
+
 WORST_FIRST = (NOT, CANNOT, TOO_FEW, INCONCLUSIVE, REPRODUCED)
 """Which verdict of several comparisons is that of their claim."""
 
