@@ -322,9 +322,25 @@ def test_one_round_of_many_must_be_further_off_to_count_against_a_claim():
 def test_a_range_whose_lower_rounds_are_missing_has_too_few_runs():
     finding = of_ladder(GOOD, GOOD)
     assert finding.verdict == "too few runs"
-    assert finding.missing == "rounds with 10 to 64 % are missing"
+    assert finding.missing == "round 3 of 10 to 99 % is missing"
     assert "ROUNDS" in finding.command
     assert of_ladder(GOOD, BAD).verdict == "not reproduced"
+
+
+def test_a_range_with_gaps_has_too_few_runs():
+    lines = [
+        line(seed, "ticket", number, 0.6, remaining=0.8**number)
+        for seed in range(3)
+        for number in (1, 2, 5, 6)
+    ]
+    side = Side("lottery_tickets", "ticket", between(20, 85))
+    figure = true_figure(lines)
+    figure.plan["experiment"]["rules"]["ticket"] = {"one_shot": True}
+    [finding] = judged(Comparison(side, 50.0), figure).findings
+    assert finding.verdict == "too few runs"
+    assert finding.missing == "round 3, 4, 7 of 20 to 85 % is missing"
+    side = side._replace(place=between(60, 85))
+    assert judged(Comparison(side, 50.0), figure).verdict == "reproduced"
 
 
 def test_stops_at_the_last_iteration_do_not_count():

@@ -97,7 +97,13 @@ def deviations_of(plan: dict[str, Any], seeds: int) -> Deviations:
     return Deviations(method, amount)
 
 
-def decisive(plans: Sequence[dict[str, Any]], arm: str, last: int) -> list[str]:
+AT_THE_END = ("accuracy at the end", "training accuracy")
+"""Metrics of what a training ends with, whatever its early stop."""
+
+
+def decisive(
+    plans: Sequence[dict[str, Any]], arm: str, last: int, metric: str
+) -> list[str]:
     """Returns what of the protocol of runs changes what an arm tests.
 
     What such runs say is no verdict on the paper; see
@@ -106,7 +112,8 @@ def decisive(plans: Sequence[dict[str, Any]], arm: str, last: int) -> list[str]:
     Args:
         plans: The plans of the runs.
         arm: A line of the figure.
-        last: The last of the rounds that are looked at.
+        last: The last of the rounds that are looked at; 0 is the dense network.
+        metric: What is looked at; see `claim.Comparison`.
     """
     plan = plans[0]
     kind, network = KINDS[plan["kind"]], network_of(plan)
@@ -125,6 +132,9 @@ def decisive(plans: Sequence[dict[str, Any]], arm: str, last: int) -> list[str]:
                 f"not {wanted:,}"
             ]
         return []
+    wanted, _ = ITERATIONS.get(network, (steps, 0))
+    if metric in AT_THE_END and steps != wanted:
+        return [f"trainings end after {steps:,} iterations, not {wanted:,}"]
     rule = rule_of(plan, own[0]) if own else {}
     if rule.get("one_shot") or rule.get("peer"):  # each from the dense network
         return []

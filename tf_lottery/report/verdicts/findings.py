@@ -244,8 +244,7 @@ def _obstacles(finding: Finding, sides: list[Values]) -> list[Missing]:
     """Returns why runs must not decide what their numbers seem to say."""
     found = []
     for side in sides:
-        decisive = [] if side.side.place == DENSE else side.decisive
-        if decisive:
+        if decisive := side.decisive:
             command = missing_runs.new(side.need)
             found.append(Missing("; ".join(decisive), command, CANNOT))
     if finding.seeds < SEEDS_NEEDED:
@@ -257,7 +256,7 @@ def _obstacles(finding: Finding, sides: list[Values]) -> list[Missing]:
             )
         )
     if finding.verdict != NOT:
-        found += [side.lower for side in sides if side.lower]
+        found += [side.absent for side in sides if side.absent]
     return found
 
 

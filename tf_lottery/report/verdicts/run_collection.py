@@ -86,10 +86,10 @@ class FigureRuns:
     def minutes(self) -> float:
         """How long all different trainings took, as far as is known."""
         seconds = {
-            # The dense network is one training, whatever the arm.
-            (line.seed, line.round, line.arm if line.round else ""): (
-                line.seconds
-            )
+            # The dense network is one training for all arms of one recipe.
+            (line.seed, line.round, line.arm)
+            if line.round or rule_of(self.longest, line.arm).get("recipe")
+            else (line.seed, 0, ""): line.seconds
             for line in self.lines
         }
         return sum(s for s in seconds.values() if s == s) / 60
@@ -111,10 +111,10 @@ class FigureRuns:
         under_way = [r.folder for r in self.runs if not r.complete]
         return [*method, *amount, *(f"{f} is under way" for f in under_way)]
 
-    def decisive(self, arm: str, last: int) -> list[str]:
+    def decisive(self, arm: str, last: int, metric: str) -> list[str]:
         """Returns what changes what an arm tests, up to a last round."""
         plans = [run.plan for run in self.runs]
-        return paper_protocols.decisive(plans, arm, last)
+        return paper_protocols.decisive(plans, arm, last, metric)
 
     @property
     def method_deviates(self) -> tuple[bool, int]:

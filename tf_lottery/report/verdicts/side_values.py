@@ -6,7 +6,9 @@ import statistics
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from tf_lottery.report.claims.claim import Side
+import numpy as np
+
+from tf_lottery.report.claims.claim import DENSE, Side
 from tf_lottery.report.claims.paper_protocols import ROUNDS
 from tf_lottery.report.tables import rounds
 from tf_lottery.report.tables.rounds import mean
@@ -104,21 +106,38 @@ class Values:
     def decisive(self) -> list[str]:
         """What of the runs' protocol changes what is tested."""
         assert self.figure is not None
-        return self.figure.decisive(self.side.arm, max(self.places))
+        last = 0 if self.side.place == DENSE else max(self.places)
+        return self.figure.decisive(self.side.arm, last, self.metric)
 
     @property
-    def lower(self) -> Missing | None:
-        """What is missing of a range whose lowest rounds were not run."""
+    def absent(self) -> Missing | None:
+        """What is missing of a range some of whose rounds were not run.
+
+        How many weights those would have follows from their neighbours.
+        """
         place = self.side.place
         if place.round is not None or place.best or not self.has_rounds:
             return None
         kept = {x.round: 100 * x.remaining for x in self._of_arm()}
-        *_, before, last = [100.0, *(kept[number] for number in sorted(kept))]
-        following = last * last / before
-        if following < place.low or max(kept) >= ROUNDS:
+        numbers, logs = [0, *sorted(kept)], [math.log(100)]
+        logs += [math.log(kept[number]) for number in numbers[1:]]
+        if numbers[-1] < ROUNDS:  # one more, on the way of the last two
+            numbers.append(numbers[-1] + 1)
+            way = (logs[-1] - logs[-2]) / (numbers[-2] - numbers[-3])
+            logs.append(logs[-1] + way)
+        absent = [
+            number
+            for number in range(1, numbers[-1] + 1)
+            if number not in kept
+            and place.low
+            <= math.exp(np.interp(number, numbers, logs))
+            <= place.high
+        ]
+        if not absent:
             return None
+        names = ", ".join(map(str, absent))
         return Missing(
-            f"rounds with {place.low:g} to {last:.3g} % are missing",
+            f"round {names} of {place.low:g} to {place.high:g} % is missing",
             missing_runs.more(self.need, self.figure, self.side.arm, place),
         )
 
