@@ -67,7 +67,7 @@ def _run(workers: int, folder: str, arguments: argparse.Namespace) -> int:
         arguments.data_dir,
         DATA=arguments.data,
         STEPS=arguments.steps,
-        EVAL_EVERY=250,  # as gin/short.gin
+        EVAL_EVERY=250,
         SEEDS=2,
         ROUNDS=(3, 7, 10),
     )

@@ -360,3 +360,76 @@ def test_fields_that_are_off_move_no_hash():
     assert "rewind_step" not in plain
     assert identity.canonical(Rule()).keys().isdisjoint({"control", "draw"})
     assert dataclasses.fields(Rule)[0].name == "criterion"
+
+
+def test_an_arm_may_train_in_its_own_way():
+    rules = {
+        "own": {
+            "recipe": {
+                "steps": 50,
+                "optimizer": {"class_name": "SGD", "config": {}},
+                "model": {"hidden": (20, 7)},
+            },
+            "rates": (("fc", 0.5), ("output", None)),
+        },
+        "plain": {},
+    }
+    experiment = lottery(rules)
+    engine = Engine()
+    experiment.rehearse(engine)
+    list(experiment.chain("own", 0, engine))
+    assert len(engine.trained) == 4
+    for recipe, ticket, *_ in engine.trained:
+        assert (recipe.steps, recipe.eval_every) == (50, RECIPE.eval_every)
+        assert recipe.optimizer["class_name"] == "SGD"
+        assert recipe.model.hidden == (20, 7)
+        assert kept(ticket)["output/kernel"] == 50
+    counts = [kept(ticket)["fc1/kernel"] for _, ticket, *_ in engine.trained]
+    assert counts == [200, 100, 50, 13]
+    engine = Engine()
+    list(experiment.chain("plain", 0, engine))
+    assert all(recipe == RECIPE for recipe, *_ in engine.trained)
+
+
+@pytest.mark.parametrize(
+    "rule, said",
+    [
+        ({"recipe": 3}, "the recipe of 'arm' to be"),
+        ({"recipe": {"stesp": 3}}, "the fields of the recipe of 'arm' to be"),
+        ({"recipe": {"steps": 0}}, "STEPS to be a whole number"),
+        ({"recipe": {"model": {"hiden": 1}}}, "the recipe of 'arm'.model"),
+        ({"recipe": {"model": {"hidden": (0,)}}}, "LeNet.hidden"),
+        ({"rates": (("fc", 2),)}, "2"),
+    ],
+)
+def test_what_is_wrong_in_an_arms_own_recipe_is_named(rule, said):
+    with pytest.raises(InvalidValue, match=said):
+        lottery({"arm": rule})
+
+
+def test_continued_training_goes_back_for_what_is_shown_alone():
+    rule = {"mask1": actions.keep, "control": actions.reset}
+    engine, _ = run(rule, rounds=(1, 2))
+    start = engine.new_ticket(RECIPE, 0).weights
+    rounds = [round_ for *_, round_ in engine.trained]
+    assert rounds == [0, 1, None, 2]
+    dense, shown, own, last = (ticket for _, ticket, *_ in engine.trained)
+    trained = Engine().train(Training(RECIPE, dense, 0)).state
+    again = Engine().train(Training(RECIPE, own, 0)).state
+    for path in SHAPES:
+        mask = shown.masks[path]
+        assert np.array_equal(mask, own.masks[path])
+        np.testing.assert_array_equal(
+            shown.weights[path][mask], start[path][mask]
+        )
+        np.testing.assert_array_equal(
+            own.weights[path][mask], trained[path][mask]
+        )
+        # The second round prunes what was trained on, not what was shown.
+        mask = last.masks[path]
+        gone = own.masks[path] & ~mask
+        final = np.abs(again[path])
+        assert final[mask].min() >= final[gone].max()
+        np.testing.assert_array_equal(
+            last.weights[path][mask], start[path][mask]
+        )

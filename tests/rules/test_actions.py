@@ -34,6 +34,7 @@ def act(name, **changed):
 EXACT = {
     "rewind": W_INIT,
     "keep": W_FINAL,
+    "reset": W_DENSE,
     "zero": [0, 0, 0, 0, 0],
     "zero_if_shrunk": [0, -1, 2, -3, 0],
     "zero_if_grown": [4, 0, 2, 0, -2],
@@ -54,6 +55,7 @@ DRAWN_SIGNED = {
     "reinit_same_sign": (W_INIT, 1),
     "reinit_same_sign_rescaled": (W_DENSE, 5 / 3),
 }
+NOISY = {"noisy_half": 0.5, "noisy_1": 1, "noisy_2": 2, "noisy_3": 3}
 OTHERS = ("reshuffle", "reshuffle_same_sign", "zero_shuffled")
 
 
@@ -63,12 +65,23 @@ def test_every_action_is_tested():
         for name, function in vars(actions).items()
         if inspect.isfunction(function) and not name.startswith("_")
     }
-    assert names == {*EXACT, *DRAWN, *DRAWN_SIGNED, *OTHERS}
+    assert names == {*EXACT, *DRAWN, *DRAWN_SIGNED, *NOISY, *OTHERS}
 
 
 @pytest.mark.parametrize("name", EXACT)
 def test_by_hand(name):
     np.testing.assert_allclose(act(name), EXACT[name], rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", NOISY)
+def test_noise_is_in_standard_deviations_of_the_layer(name):
+    many = np.random.default_rng(1).normal(3, 2, (200, 300)).astype("float32")
+    found = act(name, w_init=many)
+    assert found.dtype == many.dtype
+    noise = found - many
+    assert noise.std() == pytest.approx(NOISY[name] * many.std(), rel=0.02)
+    assert abs(noise.mean()) < 0.05
+    assert abs(np.corrcoef(noise.ravel(), many.ravel())[0, 1]) < 0.02
 
 
 @pytest.mark.parametrize("name", DRAWN)

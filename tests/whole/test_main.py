@@ -33,6 +33,13 @@ LEAVES = [
 ]
 # Of experiments with many arms, one of each kind.
 ABLATED = {
+    "continued": ("reset at the end",),
+    "initial_magnitude": ("initial magnitude, reinit",),
+    "noise": ("0.5 sigma",),
+    "optimizers": ("SGD 0.8", "momentum 0.1"),
+    "initializers": ("std 0.1",),
+    "widths": ("25-9", "50-17"),
+    "prune_rates": ("60 % a round",),
     "mask_ablations": ("logits 1", "plain, scale of He"),
     "edge_popup": ("signed constant, 30 %",),
 }

@@ -175,7 +175,7 @@ def test_what_is_typed_wrongly_is_said_before_tensorflow(early, case):
     "files",
     [
         ("gin/supermask.gin", "gin/quick.gin"),
-        ("gin/lottery_tickets.gin", "gin/short.gin"),
+        ("gin/lottery_tickets.gin", "gin/lengths/short.gin"),
         ("gin/frankle2019/conv2.gin", "gin/smoke.gin"),
     ],
 )

@@ -1,11 +1,12 @@
 """Arms: what makes a line of a figure over rounds, as fields of a rule."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any, TypeVar
 
 from tf_lottery.foundation import checks
 from tf_lottery.foundation.checks import InvalidValue
+from tf_lottery.rules import pruning
 from tf_lottery.rules.forgetting import Forgetting
 from tf_lottery.rules.tickets import Function
 from tf_lottery.training.peers.tfmot_schedule import TfmotGradual
@@ -37,6 +38,30 @@ def rule_of(
     return kind(**rules[arm])
 
 
+def with_fields(value: Built, changes: Mapping[str, Any], name: str) -> Built:
+    """Returns a dataclass with some fields replaced, however deep.
+
+    Args:
+        value: The dataclass.
+        changes: Values by the names of fields. Of a field that is a dataclass
+            itself, a mapping replaces fields of that.
+        name: What messages call it.
+
+    Raises:
+        InvalidValue: A field is not known or of the wrong type.
+    """
+    checks.kind(name, changes, Mapping)
+    known = {field.name: None for field in fields(value)}  # type: ignore[arg-type]
+    found = {}
+    for field, new in changes.items():
+        checks.one_of(f"the fields of {name}", field, known)
+        old = getattr(value, field)
+        if is_dataclass(old) and isinstance(new, Mapping):
+            new = with_fields(old, new, f"{name}.{field}")
+        found[field] = new
+    return replace(value, **found)  # type: ignore[type-var]
+
+
 @dataclass(frozen=True)
 class Rule(Forgetting):
     """What makes an arm.
@@ -52,6 +77,10 @@ class Rule(Forgetting):
             differ in it are repetitions.
         untrained: Prune as with `one_shot`, and evaluate each ticket in place
             of training it.
+        recipe: Fields of the figure's recipe that are others in this arm, its
+            dense network included, by name; of a field that is an object, such
+            as the model, the fields of that. None is the figure's recipe.
+        rates: The arm's own in place of the figure's, or None.
         peer: Have tensorflow-model-optimization train and prune the network
             like this, by layer whatever the scope. Such an arm has no other
             field. Its round 0 is the dense network of the other arms: what
@@ -65,6 +94,8 @@ class Rule(Forgetting):
     control: Function | None = None
     draw: int | None = None
     untrained: bool = False
+    recipe: Mapping[str, Any] | None = None
+    rates: tuple[tuple[str, float | None], ...] | None = None
     peer: TfmotGradual | None = None
 
     def __post_init__(self) -> None:
@@ -81,6 +112,8 @@ class Rule(Forgetting):
             Forgetting(mask1=self.control)
         if self.draw is not None:
             checks.positive_int("draw", self.draw)
+        if self.rates is not None:
+            pruning.check_rates(self.rates)
         if self.peer is not None:
             checks.kind("peer", self.peer, TfmotGradual)
             if replace(self, peer=None) != Rule():

@@ -20,7 +20,8 @@ Four kinds of arms are chains with a difference:
                 once for each round, to what the round has left
 
 Arms start round 0 alike and share it, as they share every other training
-that two of them have in common: the store knows it by what goes into it.
+that two of them have in common: the store knows it by what goes into it. An
+arm whose rule changes the recipe has a dense network of its own.
 
 References:
     Frankle & Carbin 2019, sections 1 and 2. Zhou et al. 2019, sections 2 to 5.
@@ -43,7 +44,6 @@ from tf_lottery.foundation import checks
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.foundation.records import Record, Snapshot
 from tf_lottery.rules import pruning
-from tf_lottery.rules.tickets import Ticket
 from tf_lottery.training.recipes import Recipe
 
 
@@ -102,7 +102,7 @@ class Lottery:
             )
         for arm in self.arms:
             checks.one_of("ARMS", arm, self.rules)
-            self.rule(arm)
+            self._recipe_of(arm)
         self._check_rounds()
         if self.rewind_step is not None:
             checks.positive_int("REWIND_STEP", self.rewind_step)
@@ -134,6 +134,18 @@ class Lottery:
         """
         return arms.rule_of(arm, self.rules, Rule)
 
+    def _recipe_of(self, arm: str) -> Recipe:
+        """Returns how the trainings of an arm go.
+
+        Raises:
+            InvalidValue: A field is not known or of the wrong type.
+        """
+        changes = self.rule(arm).recipe
+        if changes is None:
+            return self.recipe
+        name = f"the recipe of {arm!r}"
+        return arms.with_fields(self.recipe, changes, name)
+
     @property
     def kind(self) -> str:
         """What a report shows: "rounds", or "untrained" masks alone."""
@@ -146,9 +158,8 @@ class Lottery:
             InvalidValue: A rate, pattern, criterion or action is wrong.
             PeerError: A peer is not there.
         """
-        start = engine.new_ticket(self.recipe, 0)
         for arm in self.arms:
-            rehearse(self._chain(arm, 0, engine, start))
+            rehearse(self._chain(arm, 0, engine))
 
     def chain(
         self, arm: str, seed: int, engine: Engine
@@ -159,20 +170,20 @@ class Lottery:
         and a picture with the masks themselves and the densities, on the
         plane of `weight_plane`, of what the round kept and what it pruned.
         """
-        start = engine.new_ticket(self.recipe, seed)
-        return run_chain(self._chain(arm, seed, engine, start))
+        return run_chain(self._chain(arm, seed, engine))
 
-    def _chain(
-        self, arm: str, seed: int, engine: Engine, start: Ticket
-    ) -> Chain:
+    def _chain(self, arm: str, seed: int, engine: Engine) -> Chain:
+        rule, recipe = self.rule(arm), self._recipe_of(arm)
+        start = engine.new_ticket(recipe, seed)
+        rates = self.rates if rule.rates is None else rule.rates
         return Chain(
-            recipe=self.recipe,
-            rule=self.rule(arm),
+            recipe=recipe,
+            rule=rule,
             arm=arm,
             seed=seed,
             engine=engine,
             start=start,
-            rates=pruning.rates_by_path(self.rates, list(start.weights)),
+            rates=pruning.rates_by_path(rates, list(start.weights)),
             rounds=self.rounds,
             scope=self.scope,
             rewind_step=self.rewind_step,

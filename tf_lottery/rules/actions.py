@@ -43,6 +43,16 @@ def rewind(w_init: np.ndarray) -> np.ndarray:
     return w_init
 
 
+def reset(w_dense: np.ndarray) -> np.ndarray:
+    """Returns the starting values of round 0, whatever came between.
+
+    References:
+        Frankle & Carbin 2019, appendix B: going back to the initial weights at
+        the end only.
+    """
+    return w_dense
+
+
 def keep(w_final: np.ndarray) -> np.ndarray:
     """Returns `w_final`: kept weights stay as the training left them.
 
@@ -146,6 +156,33 @@ def signed_constant(w_init: np.ndarray) -> np.ndarray:
     return (np.sign(w_init) * np.std(w_init)).astype(w_init.dtype)
 
 
+def noisy_half(w_init: np.ndarray, generator: Generator) -> np.ndarray:
+    """Returns `w_init` with noise of half its standard deviation.
+
+    The noise is Gaussian, and the standard deviation that of the whole kernel,
+    pruned weights included.
+
+    References:
+        Frankle & Carbin 2019, appendix F.7.
+    """
+    return _noisy(w_init, 0.5, generator)
+
+
+def noisy_1(w_init: np.ndarray, generator: Generator) -> np.ndarray:
+    """Returns `w_init` with noise of its standard deviation."""
+    return _noisy(w_init, 1.0, generator)
+
+
+def noisy_2(w_init: np.ndarray, generator: Generator) -> np.ndarray:
+    """Returns `w_init` with noise of twice its standard deviation."""
+    return _noisy(w_init, 2.0, generator)
+
+
+def noisy_3(w_init: np.ndarray, generator: Generator) -> np.ndarray:
+    """Returns `w_init` with noise of three times its standard deviation."""
+    return _noisy(w_init, 3.0, generator)
+
+
 def reinit_rescaled(
     w_dense: np.ndarray, mask: np.ndarray, generator: Generator
 ) -> np.ndarray:
@@ -177,3 +214,10 @@ def signed_constant_rescaled(
 def _factor(mask: np.ndarray) -> np.float32:
     # Dynamic Weight Rescaling, applied once to the starting values.
     return np.float32(mask.size / np.sum(mask))
+
+
+def _noisy(
+    w_init: np.ndarray, sigmas: float, generator: Generator
+) -> np.ndarray:
+    noise = generator.normal(0, sigmas * np.std(w_init), w_init.shape)
+    return (w_init + noise).astype(w_init.dtype)

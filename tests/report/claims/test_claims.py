@@ -3,7 +3,12 @@
 import pytest
 from conftest import ROOT
 
-from tf_lottery.report.claims.catalogue import EXPERIMENTS, FIGURES, GIN_FILES
+from tf_lottery.report.claims.catalogue import (
+    EXPERIMENTS,
+    FIGURES,
+    GIN_FILES,
+    TITLES,
+)
 from tf_lottery.report.claims.claim import END, SOURCES, Side
 from tf_lottery.report.claims.papers import CLAIMS
 from tf_lottery.report.verdicts.side_values import METRICS
@@ -21,6 +26,23 @@ LAYERS = {
     "Conv-2": [(38_592, 0.9), (4_259_840, 0.8), (2_560, 0.9)],
     "Conv-4": [(259_776, 0.9), (2_162_688, 0.8), (2_560, 0.9)],
     "Conv-6": [(1_144_512, 0.85), (1_114_112, 0.8), (2_560, 0.9)],
+}
+
+# Arms whose networks or rates are their own.
+OWN_LAYERS = {
+    **{
+        ("widths", f"{a}-{b}"): [
+            *((784 * a, 0.8), (a * b, 0.8), (10 * b, 0.9)),
+        ]
+        for a, b in ((50, 17), (100, 34), (150, 50), (500, 167), (700, 234))
+    },
+    **{
+        ("prune_rates", f"{percent} % a round"): [
+            *((235_200, 1 - percent / 100), (30_000, 1 - percent / 100)),
+            (1_000, 1 - percent / 200),
+        ]
+        for percent in (40, 60)
+    },
 }
 
 
@@ -42,6 +64,7 @@ def test_every_experiment_has_a_gin_file_that_is_there():
         own = {name for other, name in GIN_FILES if other == network}
         assert own >= set(FIGURES)
     assert {name for _, name in GIN_FILES} == set(EXPERIMENTS)
+    assert set(TITLES) == set(EXPERIMENTS)
     for path in GIN_FILES.values():
         assert (ROOT / path).exists(), path
 
@@ -58,7 +81,7 @@ def test_numbered_rounds_have_as_many_weights_as_the_claim_says(key):
     network, side = SIDES[key]
     if side.place.round is None:
         return
-    layers = LAYERS[network]
+    layers = OWN_LAYERS.get((side.experiment, side.arm), LAYERS[network])
     kept = sum(n * rate**side.place.round for n, rate in layers)
     percent = 100 * kept / sum(n for n, _ in layers)
     if side.place.round:

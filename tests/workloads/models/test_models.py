@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.masking.kernels import masked_layers
 from tf_lottery.masking.masks import BernoulliMask, fixed_mask
 from tf_lottery.workloads.models.conv import Conv
@@ -87,3 +88,33 @@ def test_masks_have_seeds_of_their_own():
 def test_fields_of_the_wrong_type_are_refused(wrong):
     with pytest.raises(ValueError, match="expected LeNet"):
         LeNet(**wrong)
+
+
+@pytest.mark.parametrize("network", [LeNet, Conv])
+def test_kernels_start_as_the_initializer_says(network):
+    normal = {"class_name": "RandomNormal", "config": {"stddev": 0.3}}
+
+    def kernels(seed):
+        model = network(initializer=normal)(
+            Shapes((32, 32, 3), 10), fixed_mask, seed
+        )
+        return [x.raw_kernel.numpy() for x in masked_layers(model)]
+
+    for kernel, again, other in zip(*map(kernels, (0, 0, 1)), strict=True):
+        assert abs(kernel.std() / 0.3 - 1) < 0.1
+        np.testing.assert_array_equal(kernel, again)
+        assert not np.array_equal(kernel, other)
+
+
+@pytest.mark.parametrize(
+    "initializer",
+    [
+        {"class_name": "RandomNormall", "config": {}},
+        {"class_name": "RandomNormal", "config": {"std": 1}},
+        {"class_name": "Zeros", "config": {}},
+        "he_normal",
+    ],
+)
+def test_an_initializer_that_keras_does_not_know_is_named(initializer):
+    with pytest.raises(InvalidValue, match="expected an initializer as"):
+        LeNet(initializer=initializer)

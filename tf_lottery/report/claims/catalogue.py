@@ -13,7 +13,24 @@ FIGURES = {
 """What the papers have for all networks, and of which kind its runs are."""
 
 
+APPENDICES = {
+    "continued": "Going back in each round, Frankle & Carbin 2019, appendix B",
+    "initial_magnitude": "Pruning before training, appendix F.4",
+    "noise": "Noise on initial weights, appendix F.7",
+    "learning_rates": "Learning rates of Adam, appendix G.2",
+    "optimizers": "Optimizers, appendix G.3",
+    "prune_rates": "How much a round prunes, appendix G.4",
+    "initializers": "Initial weights, appendix G.5",
+    "widths": "Widths, appendix G.6",
+}
+"""Experiments with LeNet of Frankle & Carbin 2019, and their titles."""
+
+
 OF_LENET = {
+    **{
+        name: ("rounds", f"gin/frankle2019/{name}/lenet.gin")
+        for name in APPENDICES
+    },
     "mask_ablations": ("supermask", "gin/zhou2019/mask_ablations/lenet.gin"),
     "edge_popup": ("supermask", "gin/ramanujan2020/edge_popup/lenet.gin"),
 }
@@ -23,6 +40,7 @@ OF_LENET = {
 EXPERIMENTS = {
     **FIGURES,
     **{name: kind for name, (kind, _) in OF_LENET.items()},
+    "layers": "rounds",
 }
 """All experiments, and of which kind their runs are."""
 
@@ -43,6 +61,10 @@ GIN_FILES = {
         for n in (2, 4, 6)
     },
     **{("LeNet", name): path for name, (_, path) in OF_LENET.items()},
+    **{
+        (f"Conv-{n}", "layers"): f"gin/frankle2019/layers/conv{n}.gin"
+        for n in (2, 4, 6)
+    },
 }
 """The gin file of each network and experiment."""
 
@@ -58,6 +80,8 @@ TITLES = {
     "supermask": "Learned supermasks, Zhou et al. 2019, table 1",
     "mask_ablations": "Learned supermasks: weight scale, start of the logits",
     "edge_popup": "Edge-popup, after Ramanujan et al. 2020",
+    "layers": "Pruning some layers, Frankle & Carbin 2019, appendix H",
+    **APPENDICES,
 }
 
 

@@ -1,7 +1,7 @@
 """What Frankle & Carbin 2019, "The Lottery Ticket Hypothesis", say of LeNet.
 
-Section 2, the abstract, and the appendices that an experiment here can speak
-to. Section 3 is in `frankle2019_convolutions`.
+Section 2, the abstract, and what appendices say of the same runs. Section 3 is
+in `frankle2019_convolutions`, other appendices in `frankle2019_appendices`.
 """
 
 from typing import Any

@@ -2,6 +2,7 @@
 
 from tf_lottery.report.claims import (
     frankle2019,
+    frankle2019_appendices,
     frankle2019_convolutions,
     zhou2019,
     zhou2019_table1,
@@ -9,6 +10,7 @@ from tf_lottery.report.claims import (
 
 CLAIMS = (
     *frankle2019.CLAIMS,
+    *frankle2019_appendices.CLAIMS,
     *frankle2019_convolutions.CLAIMS,
     *zhou2019.CLAIMS,
     *zhou2019_table1.CLAIMS,

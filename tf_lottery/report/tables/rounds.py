@@ -73,13 +73,17 @@ def later(lines: Iterable[Line]) -> list[Line]:
 
 
 def dense(lines: Iterable[Line], value: Callable[[Line], float]) -> float:
-    """Returns the mean of a value over the dense networks, NaN of none."""
-    by_seed = {
-        line.seed: value(line)
-        for line in lines
-        if line.round == 0 and not math.isnan(value(line))
-    }
-    return statistics.fmean(by_seed.values()) if by_seed else math.nan
+    """Returns the mean of a value over the dense networks, NaN of none.
+
+    It is NaN, too, where arms have dense networks of their own.
+    """
+    by_seed: dict[int, set[float]] = {}
+    for line in lines:
+        if line.round == 0 and not math.isnan(value(line)):
+            by_seed.setdefault(line.seed, set()).add(value(line))
+    if not by_seed or any(len(found) > 1 for found in by_seed.values()):
+        return math.nan
+    return statistics.fmean(min(found) for found in by_seed.values())
 
 
 def points(

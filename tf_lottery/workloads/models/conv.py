@@ -38,6 +38,8 @@ class Conv:
     Args:
         blocks: 1, 2 or 3, for Conv-2, Conv-4 or Conv-6.
         use_bias: Whether layers have biases.
+        initializer: Of the kernels, as Keras serializes it; None is Glorot
+            normal.
 
     Raises:
         InvalidValue: A field is of the wrong type or range.
@@ -49,6 +51,7 @@ class Conv:
 
     blocks: int = 1
     use_bias: bool = True
+    initializer: seeded_layers.Initializer | None = None
 
     def __post_init__(self) -> None:
         checks.positive_int("BLOCKS", self.blocks)
@@ -58,6 +61,7 @@ class Conv:
                 f"{self.blocks}"
             )
         checks.boolean("Conv.use_bias", self.use_bias)
+        seeded_layers.new_initializer(self.initializer, seed=0)
 
     def __call__(
         self,
@@ -81,6 +85,7 @@ class Conv:
             kernel_mask=kernel_mask,
             seed=seed,
             use_bias=self.use_bias,
+            initializer=self.initializer,
         )
         conv = functools.partial(
             layer, MaskedConv2D, kernel_size=3, padding="same"

@@ -27,12 +27,14 @@ class LeNet:
     """Builds a network of masked dense layers with ReLU between them.
 
     Kernels start Glorot normal (truncated at two standard deviations, as in
-    TensorFlow), biases at zero.
+    TensorFlow) unless it says otherwise, biases at zero.
 
     Args:
         hidden: Units of the hidden layers.
         use_bias: Whether layers have biases. Learned supermasks keep them at
             zero, which is the same as having none.
+        initializer: Of the kernels, as Keras serializes it; None is Glorot
+            normal.
 
     Raises:
         InvalidValue: A field is of the wrong type.
@@ -43,12 +45,14 @@ class LeNet:
 
     hidden: tuple[int, ...] = (300, 100)
     use_bias: bool = True
+    initializer: seeded_layers.Initializer | None = None
 
     def __post_init__(self) -> None:
         checks.sequence("LeNet.hidden", self.hidden)
         for units in self.hidden:
             checks.positive_int("LeNet.hidden", units)
         checks.boolean("LeNet.use_bias", self.use_bias)
+        seeded_layers.new_initializer(self.initializer, seed=0)
 
     def __call__(
         self,
@@ -77,6 +81,7 @@ class LeNet:
             kernel_mask=kernel_mask,
             seed=seed,
             use_bias=self.use_bias,
+            initializer=self.initializer,
         )
         images = keras.Input(shapes.inputs, name="images")
         x = keras.layers.Flatten(name="flatten")(images)
