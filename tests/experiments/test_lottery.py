@@ -15,6 +15,7 @@ from tf_lottery.rules.tickets import Ticket
 from tf_lottery.training.history import Result
 from tf_lottery.training.recipes import Recipe
 from tf_lottery.training.request import Training
+from tf_lottery.workloads.signals import Signals
 
 SHAPES = {"fc1/kernel": (20, 10), "output/kernel": (10, 5)}
 RATES = (("fc", 0.2), ("output", 0.1))
@@ -194,6 +195,52 @@ def test_a_control_trains_the_masks_of_the_tickets_from_elsewhere():
     assert run(rule)[0].keys == engine.keys
 
 
+@pytest.mark.parametrize("rewind", [None, 10])
+def test_another_task_trains_what_the_original_tickets_are(rewind):
+    tickets, records = run({}, rewind_step=rewind)
+    task = Signals("flipped")
+    engine, other = run({"shown_task": task}, rewind_step=rewind)
+    assert other == records
+    shown = [t for t in engine.trained if t[3] is not None]
+    own = [t for t in tickets.trained if t[3] is not None]
+    assert [t[3] for t in shown] == [0, 1, 2, 4]
+    for (recipe, ours, *_), (plain, theirs, *_) in zip(shown, own, strict=True):
+        assert recipe == dataclasses.replace(plain, task=task)
+        assert identity.digest(ours.arrays()) == identity.digest(
+            theirs.arrays()
+        )
+    # All but the last round once more on the task that masks come from.
+    aside = [t for t in engine.trained if t[3] is None]
+    assert len(aside) == 3 + (rewind is not None)
+    assert {t[0].task for t in aside} == {RECIPE.task}
+
+
+@pytest.mark.parametrize("kind", ["one_shot", "untrained"])
+def test_another_task_trains_or_evaluates_one_shot_tickets(kind):
+    plain, records = run({kind: True})
+    engine, other = run({kind: True, "shown_task": Signals()})
+    assert other == records
+    tasks = [t[0].task for t in engine.trained if t[3] is not None]
+    assert set(tasks) == {Signals()}
+    assert len(tasks) == len(plain.trained)
+
+
+def test_another_task_is_of_the_same_network():
+    class Wider(Engine):
+        def new_ticket(self, recipe, seed):
+            ticket = super().new_ticket(recipe, seed)
+            if recipe.task == RECIPE.task:
+                return ticket
+            bias = np.zeros(11, np.float32)
+            return Ticket(ticket.weights, {**ticket.state, "fc1/bias": bias})
+
+    rules = {"arm": {"shown_task": Signals()}}
+    lottery(rules).rehearse(Engine())
+    message = "shown_task of 'arm' to suit .* mnist, received mnist1d"
+    with pytest.raises(InvalidValue, match=message):
+        lottery(rules).rehearse(Wider())
+
+
 def test_one_shot_prunes_the_dense_network_each_time():
     engine, _ = run({"one_shot": True})
     _, dense, _, _ = engine.trained[0]
@@ -347,6 +394,7 @@ def test_what_is_wrong_is_found_before_anything_is_trained(fields, message):
         ({"a": {"untrained": 1}}, {}, "untrained to be True or False"),
         ({"a": {"draw": 0}}, {}, "draw .* received 0"),
         ({"a": {"control": "x"}}, {}, "mask1 to be a function .* 'x'"),
+        ({"a": {"shown_task": 1}}, {}, "shown_task to be @Task.*received 1"),
         ([], {}, r"RULES to be a dict .* received \[\]"),
     ],
 )
@@ -358,7 +406,11 @@ def test_a_wrong_field_is_named(rules, fields, message):
 def test_fields_that_are_off_move_no_hash():
     plain = identity.canonical(lottery({"a": {}}))
     assert "rewind_step" not in plain
-    assert identity.canonical(Rule()).keys().isdisjoint({"control", "draw"})
+    assert (
+        identity.canonical(Rule())
+        .keys()
+        .isdisjoint({"control", "draw", "shown_task"})
+    )
     assert dataclasses.fields(Rule)[0].name == "criterion"
 
 

@@ -26,10 +26,11 @@ from tf_lottery.workloads.task import Shapes
 
 # Of no paper's figure: tasks of their own, drawn as learning curves.
 CURVES = [ROOT / "gin" / f"{n}.gin" for n in ("grokking", "next_character")]
+MNIST1D = ROOT / "gin" / "greydanus2024" / "tickets.gin"
 LEAVES = [
     path
     for path in sorted((ROOT / "gin").rglob("*.gin"))
-    if 'name = "' in path.read_text() and path not in CURVES
+    if 'name = "' in path.read_text() and path not in (*CURVES, MNIST1D)
 ]
 # Of experiments with many arms, one of each kind.
 ABLATED = {
@@ -150,6 +151,30 @@ def test_gin_files_of_other_tasks_run(command, tmp_path, leaf):
     assert f"--gin_file={leaf.relative_to(ROOT)}" in leaf.read_text()
 
 
+def test_tickets_of_signals_run(command, tmp_path):
+    status, out, err = command(MNIST1D, SMOKE, dry_run=True)
+    assert status == 0, err
+    assert "17 of them different" in " ".join(out.split())
+    status, _, err = command(MNIST1D, SMOKE)
+    assert status == 0, err
+    folder = only_run(tmp_path)
+    plan = json.loads((folder / "plan.json").read_text())
+    assert (plan["kind"], plan["data"]) == ("rounds", "mnist1d")
+    lines = summary.summarize(run_folder.read_records(folder))
+    dense = {x.arm: x for x in lines if x.round == 0}
+    assert len(dense) == 7
+    # Only what other data are for has a dense network of its own.
+    losses = {
+        (r.arm, r.value)
+        for r in run_folder.read_records(folder)
+        if (r.round, r.step, r.where, r.metric) == (0, 4, "test", "loss")
+    }
+    values = [value for _, value in losses]
+    assert len(losses) == 7
+    assert len(set(values)) == 3
+    assert f"--gin_file={MNIST1D.relative_to(ROOT)}" in MNIST1D.read_text()
+
+
 # Learning rate, steps, and rates a round of convolutions.
 TICKETS_OF = {
     "lenet": (1.2e-3, 50_000, None),
@@ -200,7 +225,7 @@ def test_every_gin_file_is_the_papers_protocol(leaf):
 
 def test_plans_have_names_of_their_own():
     names = []
-    for leaf in LEAVES:
+    for leaf in (*LEAVES, MNIST1D):
         names.append(configuration.read_plan([str(leaf)], [])[0].name)
         gin.clear_config(clear_constants=True)
     assert len(set(names)) == len(names)

@@ -10,6 +10,7 @@ from tf_lottery.rules import pruning
 from tf_lottery.rules.forgetting import Forgetting
 from tf_lottery.rules.tickets import Function
 from tf_lottery.training.peers.tfmot_schedule import TfmotGradual
+from tf_lottery.workloads.task import Task
 
 Built = TypeVar("Built")
 
@@ -73,6 +74,9 @@ class Rule(Forgetting):
         one_shot: Prune the dense network anew for each round.
         control: Train what this mask-1 action makes of each ticket in place
             of the ticket. None trains the ticket.
+        shown_task: Train what is shown, the dense network of round 0 too, on
+            this task, such as other data. The chain goes on from tickets of
+            the recipe's own task. None trains on that alone.
         draw: Of the randomness of actions and new initial weights; arms that
             differ in it are repetitions.
         untrained: Prune as with `one_shot`, and evaluate each ticket in place
@@ -92,6 +96,7 @@ class Rule(Forgetting):
 
     one_shot: bool = False
     control: Function | None = None
+    shown_task: Task | None = None
     draw: int | None = None
     untrained: bool = False
     recipe: Mapping[str, Any] | None = None
@@ -110,6 +115,8 @@ class Rule(Forgetting):
         checks.boolean("untrained", self.untrained)
         if self.control is not None:
             Forgetting(mask1=self.control)
+        if self.shown_task is not None:
+            checks.kind("shown_task", self.shown_task, Task)
         if self.draw is not None:
             checks.positive_int("draw", self.draw)
         if self.rates is not None:

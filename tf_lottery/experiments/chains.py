@@ -52,6 +52,11 @@ class Chain:
         """Returns the training of a ticket, by the dense network's recipe."""
         return Training(recipe or self.recipe, ticket, self.seed)
 
+    def shown_training(self, ticket: Ticket, recipe: Recipe) -> Training:
+        """Returns the training of what is shown, by the rule's own task."""
+        task = self.rule.shown_task or recipe.task
+        return self.training(ticket, replace(recipe, task=task))
+
     def aimed(self, rounds: int) -> pruning.Rates:
         """Returns what fraction of its survivors a kernel loses in rounds."""
         return pruning.after_rounds(self.rates, rounds)

@@ -10,11 +10,13 @@ A round is a place on the ladder of Frankle & Carbin: after k rounds, a layer
 with a rate of 20 % has 0.8 ** k of its weights. `rounds` may leave places
 out; the step from round 3 to 5 then removes what two rounds would.
 
-Four kinds of arms are chains with a difference:
+Five kinds of arms are chains with a difference:
 
     one_shot    prunes the dense network anew for each round
     control     trains, in place of each ticket, what another action makes of
                 it; the chain goes on from the ticket itself
+    shown_task  trains the dense network and each ticket on another task, such
+                as other data; the chain goes on from the recipe's own task
     untrained   evaluates each ticket and trains none (heuristic supermasks)
     peer        has another library prune the dense network while it trains,
                 once for each round, to what the round has left

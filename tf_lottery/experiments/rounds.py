@@ -15,12 +15,14 @@ from dataclasses import replace
 
 from tf_lottery.experiments.chains import Chain, generator_of
 from tf_lottery.foundation import seeds
+from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.foundation.records import Record, Snapshot
 from tf_lottery.rules import pruning, weight_plane
 from tf_lottery.rules.forgetting import Forgetting, forget
 from tf_lottery.rules.tickets import Arrays, Ticket
 from tf_lottery.training.peers.tfmot_schedule import PeerPruning, TfmotGradual
 from tf_lottery.training.request import Training
+from tf_lottery.workloads.task import Task
 
 Yielded = Iterator[Record | Snapshot]
 
@@ -28,7 +30,11 @@ Yielded = Iterator[Record | Snapshot]
 def run_chain(chain: Chain) -> Yielded:
     """Runs a chain, and yields what is known of its masks."""
     yield from _remaining(chain, chain.start, 0)
-    dense = chain.engine.train(chain.training(chain.start), 0).state
+    shown = chain.shown_training(chain.start, chain.recipe)
+    dense = chain.engine.train(shown, 0).state
+    if chain.rule.shown_task:
+        own = chain.training(chain.start)
+        dense = chain.engine.train(own, None).state
     if chain.rule.peer:
         yield from by_peer(chain, chain.rule.peer)
     elif chain.rule.one_shot or chain.rule.untrained:
@@ -50,8 +56,8 @@ def iterative(chain: Chain, dense: Arrays) -> Yielded:
         pruned = chain.prune(ticket, trained, round - before, round)
         yield from _masks(chain, ticket, trained, pruned, round)
         shown = chain.shown(pruned, trained, round)
-        result = chain.engine.train(chain.training(shown, recipe), round)
-        if shown is pruned:
+        result = chain.engine.train(chain.shown_training(shown, recipe), round)
+        if shown is pruned and not chain.rule.shown_task:
             trained = result.state
         elif round != chain.rounds[-1]:
             # A control is only looked at: the chain goes on from the ticket.
@@ -71,7 +77,8 @@ def anew(chain: Chain, dense: Arrays) -> Yielded:
     for round in chain.rounds:
         pruned = chain.prune(ticket, dense, round, round)
         yield from _masks(chain, ticket, dense, pruned, round)
-        shown = chain.training(chain.shown(pruned, dense, round), recipe)
+        control = chain.shown(pruned, dense, round)
+        shown = chain.shown_training(control, recipe)
         if chain.rule.untrained:
             chain.engine.evaluate(shown, round)
         else:
@@ -110,6 +117,8 @@ def rehearse(chain: Chain) -> None:
     if rule.peer:
         chain.engine.train(_of_peer(chain, rule.peer, chain.rounds[-1]))
         return
+    if rule.shown_task:
+        _expect_one_network(chain, rule.shown_task)
     invented = {
         path: seeds.generator(0, "rehearsal", path)
         .normal(0, w.std() or 1, w.shape)
@@ -125,6 +134,20 @@ def rehearse(chain: Chain) -> None:
     for mask1 in {rule.mask1, rule.control or rule.mask1}:
         forgetting = Forgetting(rule.criterion, mask1, rule.mask0)
         forget(chain.start, invented, forgetting, aimed, known, chain.scope)
+
+
+def _expect_one_network(chain: Chain, task: Task) -> None:
+    other = chain.engine.new_ticket(replace(chain.recipe, task=task), 0)
+    own, shown = (
+        {path: array.shape for path, array in ticket.arrays().items()}
+        for ticket in (chain.start, other)
+    )
+    if own != shown:
+        raise InvalidValue(
+            f"expected shown_task of {chain.arm!r} to suit the network of "
+            f"{chain.recipe.task.name}, received {task.name}, whose network "
+            "has other shapes"
+        )
 
 
 def _of_peer(chain: Chain, schedule: TfmotGradual, round: int) -> Training:

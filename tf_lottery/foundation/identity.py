@@ -50,6 +50,7 @@ NAMES = {
     "tf_lottery.workloads.models.conv": "conv",
     "tf_lottery.workloads.models.lenet": "lenet",
     "tf_lottery.workloads.models.token_mlp": "token_mlp",
+    "tf_lottery.workloads.signals": "signals",
 }
 """From a module of this package to the first part of the names of what it
 defines: `tf_lottery>criteria.large_final`. Whoever moves a module, or a single
