@@ -16,7 +16,7 @@ RULES = {"untrained": {"untrained": True}, "rounds": {}}
 
 
 def plan(network="LeNet", kind="rounds", arms=("a",), rounds=LADDER, **fields):
-    steps, rate = ITERATIONS[network]
+    steps, rate = ITERATIONS.get(network, (3_000, 1.2e-3))
     recipe = {
         "model": {**NETWORKS[network], "use_bias": True},
         "optimizer": {

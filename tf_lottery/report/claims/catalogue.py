@@ -41,6 +41,7 @@ EXPERIMENTS = {
     **FIGURES,
     **{name: kind for name, (kind, _) in OF_LENET.items()},
     "layers": "rounds",
+    "mnist1d_tickets": "rounds",
 }
 """All experiments, and of which kind their runs are."""
 
@@ -65,6 +66,7 @@ GIN_FILES = {
         (f"Conv-{n}", "layers"): f"gin/frankle2019/layers/conv{n}.gin"
         for n in (2, 4, 6)
     },
+    ("MLP-256-256", "mnist1d_tickets"): "gin/greydanus2024/tickets.gin",
 }
 """The gin file of each network and experiment."""
 
@@ -80,6 +82,7 @@ TITLES = {
     "supermask": "Learned supermasks, Zhou et al. 2019, table 1",
     "mask_ablations": "Learned supermasks: weight scale, start of the logits",
     "edge_popup": "Edge-popup, after Ramanujan et al. 2020",
+    "mnist1d_tickets": "MNIST-1D, Greydanus & Kobak 2024",
     "layers": "Pruning some layers, Frankle & Carbin 2019, appendix H",
     **APPENDICES,
 }
@@ -90,6 +93,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "Conv-2": {"call": "tf_lottery>conv.Conv", "blocks": 1},
     "Conv-4": {"call": "tf_lottery>conv.Conv", "blocks": 2},
     "Conv-6": {"call": "tf_lottery>conv.Conv", "blocks": 3},
+    "MLP-256-256": {"call": "tf_lottery>lenet.LeNet", "hidden": [256, 256]},
 }
 """Fields of a recipe's model, in canonical form."""
 
