@@ -321,8 +321,8 @@ def fitting(
     """
 
     def wide(columns: "list[tuple[str, ...]]") -> int:
-        # A space behind each, and one at both ends.
-        return 2 + sum(max(map(len, column)) + 1 for column in columns)
+        # A space on both sides of each.
+        return sum(max(map(len, column)) + 2 for column in columns)
 
     columns = list(zip(*rows, strict=True))
     fits = wide(columns) <= width or wide(columns) <= wide(rows)

@@ -4,6 +4,7 @@ Some of them come before any setting of its log is read, so what is written to
 file descriptor 2 meanwhile goes to a temporary file.
 """
 
+import logging
 import os
 import sys
 import tempfile
@@ -30,6 +31,11 @@ def import_tensorflow() -> None:
         import tensorflow as tf
 
         tf.config.list_physical_devices()
+    # An experiment of many recipes has many programs with one name, which is
+    # no retracing.
+    logging.getLogger("tensorflow").addFilter(
+        lambda record: record.module != "polymorphic_function"
+    )
 
 
 @contextmanager

@@ -219,3 +219,31 @@ def test_the_page_of_an_experiment_in_rounds(tmp_path):
         **plan,
         "arms": list(ARMS),
     }
+
+
+def test_the_dense_line_is_that_of_most_arms():
+    def dense(*accuracies):
+        lines = lines_of(
+            record
+            for arm, accuracy in enumerate(accuracies)
+            for record in training(0, f"arm {arm}", 0, accuracy, 20)
+        )
+        return rounds.dense(lines, rounds.accuracy_at_stop)
+
+    assert dense(0.9, 0.9, 0.8) == pytest.approx(90)
+    assert dense(0.9) == pytest.approx(90)
+    assert np.isnan(dense(0.9, 0.8, 0.7))
+    assert np.isnan(rounds.dense([], rounds.accuracy_at_stop))
+
+
+def test_without_a_common_dense_network_none_is_drawn():
+    own = {"one": 0.9, "two": 0.8}
+    lines = lines_of(
+        record
+        for arm, accuracy in own.items()
+        for number in (0, 1)
+        for record in training(0, arm, number, accuracy, 20)
+    )
+    figure, _ = round_plots.draw(lines, tuple(own))["accuracy_at_stop"]
+    [axes] = figure.axes
+    assert [x.get_label() for x in axes.lines] == ["one", "two"]

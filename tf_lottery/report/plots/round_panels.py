@@ -36,7 +36,7 @@ def figure(
 
     Args:
         series: The points of each line.
-        dense: The value of the dense network.
+        dense: The value of the dense network; NaN if lines have their own.
         label: The text at the y axis.
         paper_points: The paper's numbers, in the units of the y axis.
         link: Gives what a point of a line (arm and round) links to.
@@ -60,14 +60,15 @@ def figure(
             for paper_point in paper_points:
                 if paper_point.arm == name:
                     _paper_point(axes, paper_point, i)
-        axes.axhline(
-            dense,
-            color="#666666",
-            ls="--",
-            lw=1,
-            zorder=1,
-            label="dense network",
-        )
+        if not math.isnan(dense):
+            axes.axhline(
+                dense,
+                color="#666666",
+                ls="--",
+                lw=1,
+                zorder=1,
+                label="dense network",
+            )
         lowest = min(
             (p.remaining for name in shown for p in series[name]), default=1
         )

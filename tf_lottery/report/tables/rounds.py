@@ -12,6 +12,7 @@ import functools
 import math
 import re
 import statistics
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
@@ -75,15 +76,21 @@ def later(lines: Iterable[Line]) -> list[Line]:
 def dense(lines: Iterable[Line], value: Callable[[Line], float]) -> float:
     """Returns the mean of a value over the dense networks, NaN of none.
 
-    It is NaN, too, where arms have dense networks of their own.
+    Of a seed, that of most arms counts: arms with a recipe or a task of their
+    own have other dense networks. It is NaN if each has one of its own.
     """
-    by_seed: dict[int, set[float]] = {}
+    by_seed: dict[int, Counter[float]] = {}
     for line in lines:
         if line.round == 0 and not math.isnan(value(line)):
-            by_seed.setdefault(line.seed, set()).add(value(line))
-    if not by_seed or any(len(found) > 1 for found in by_seed.values()):
+            by_seed.setdefault(line.seed, Counter())[value(line)] += 1
+    found = [counter.most_common(1)[0] for counter in by_seed.values()]
+    shared = all(
+        count > 1 or len(counter) == 1
+        for counter, (_, count) in zip(by_seed.values(), found, strict=True)
+    )
+    if not found or not shared:
         return math.nan
-    return statistics.fmean(min(found) for found in by_seed.values())
+    return statistics.fmean(number for number, _ in found)
 
 
 def points(
