@@ -247,3 +247,21 @@ def test_without_a_common_dense_network_none_is_drawn():
     figure, _ = round_plots.draw(lines, tuple(own))["accuracy_at_stop"]
     [axes] = figure.axes
     assert [x.get_label() for x in axes.lines] == ["one", "two"]
+
+
+def test_stops_at_the_last_iteration_are_marked():
+    lines = lines_of(
+        record
+        for seed, stop in enumerate((20, 40))
+        for number in (0, 3)
+        for record in training(
+            seed, "ticket", number, 0.9, stop if number else 20
+        )
+    )
+    points = rounds.points(lines, ["ticket"], rounds.stop_step)["ticket"]
+    assert [point.censored for point in points] == [0, 1]
+    [_, stops] = rounds.tables(lines, ["ticket"])
+    assert stops.rows == [("ticket", "2", "20", "≥ 30")]
+    figure, _ = round_plots.draw(lines, ["ticket"])["stop_step"]
+    [mark] = [x for x in figure.axes[0].lines if x.get_marker() == "^"]
+    assert mark.get_ydata() == [30]

@@ -97,6 +97,16 @@ def _line(
         mfc="white" if dashed else None,
         label=name,
     )
+    if late := [point for point in points if point.censored]:
+        axes.plot(
+            [point.remaining for point in late],
+            [point.mean for point in late],
+            ls="",
+            marker="^",
+            ms=9,
+            mfc="none",
+            mec=COLOURS[i % len(COLOURS)],
+        )
     axes.fill_between(
         x,
         [min(point.values) for point in points],
@@ -126,7 +136,8 @@ def _values(name: str, point: RoundPoint) -> str:
     if count == 1:
         return f"{text} (one run)"
     low, high = min(point.values), max(point.values)
-    return f"{text} ({low:,.5g} to {high:,.5g}, {count} runs)"
+    late = f", {point.censored} at the last iteration" * bool(point.censored)
+    return f"{text} ({low:,.5g} to {high:,.5g}, {count} runs{late})"
 
 
 def _paper_point(axes: Axes, paper_point: PaperPoint, i: int) -> None:

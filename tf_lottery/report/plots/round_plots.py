@@ -47,7 +47,8 @@ QUANTITIES = {
         "stop",
         rounds.stop_step,
         "early-stop iteration",
-        "Iteration of the lowest validation loss",
+        "Iteration of the lowest validation loss (triangles: that of a run is "
+        "the last one)",
     ),
     "accuracy_at_end": Quantity(
         "accuracy at the end",

@@ -30,11 +30,14 @@ class RoundPoint(NamedTuple):
         remaining: Per cent of the weights, mean over the values.
         values: A value a seed and repetition.
         round: The number of the round.
+        censored: Of early stops, how many are at the last iteration, where
+            the loss may still have been falling.
     """
 
     remaining: float
     values: tuple[float, ...]
     round: int = 0
+    censored: int = 0
 
     @property
     def mean(self) -> float:
@@ -50,6 +53,10 @@ def accuracy_at_stop(line: Line) -> float:
 def stop_step(line: Line) -> float:
     """Returns the step of the lowest validation loss."""
     return line.stop_step
+
+
+def _is_censored(line: Line) -> bool:
+    return line.stop_step >= line.steps
 
 
 def accuracy(line: Line) -> float:
@@ -125,6 +132,7 @@ def points(
                 100 * statistics.fmean(line.remaining for line in group),
                 tuple(value(line) for line in group),
                 number,
+                sum(map(_is_censored, group)) if value is stop_step else 0,
             )
             for number, group in sorted(rounds.items())
         ]
@@ -165,7 +173,7 @@ def table(
         if not line:
             continue
         cells = [
-            f"{line[i].mean:,.{digits}f}"
+            f"{'≥ ' if line[i].censored else ''}{line[i].mean:,.{digits}f}"
             if i < len(line)
             and math.isclose(line[i].remaining, percent, rel_tol=0.05)
             else "–"
@@ -185,7 +193,12 @@ def tables(lines: Sequence[Line], arms: Sequence[str]) -> list[TextTable]:
         table(
             "Test accuracy at early stop (%), by weights remaining", at_stop, 2
         ),
-        table("Early-stop iteration, by weights remaining", steps, 0),
+        table(
+            "Early-stop iteration, by weights remaining (≥: a stop is at the "
+            "last iteration)",
+            steps,
+            0,
+        ),
     ]
 
 

@@ -184,7 +184,7 @@ def _rounds(
     if places <= censored:
         raise Missing(
             "a stop is at the last iteration: the trainings are too short",
-            "",
+            missing_runs.new(ours.need),
             CANNOT,
         )
     left_out = sorted(places & censored)
