@@ -127,7 +127,7 @@ EARLY = {
     "unused": (bind("STPES = 3"), "macros ARMS.*received STPES, which nothing"),
     "parameter": (
         bind("supermask.Supermask.amrs = ()"),
-        "recipe, arms, initial_logit of supermask.Supermask, received amrs",
+        "recipe, arms, initial_logit, rules of .*Supermask, received amrs",
     ),
     "class": (bind("supermask.Supermaks.arms = ()"), "such as supermask.Super"),
     "reference": (

@@ -77,7 +77,8 @@ def of_round(
 ) -> Iterator[Overlap]:
     """Yields what the masks of one round have in common.
 
-    Arms with the same masks as an earlier one, in all seeds, are left out.
+    Arms with the same masks as an earlier one, in all seeds, are left out, and
+    so are pairs of arms whose networks have other shapes.
 
     Args:
         snapshots: Those of the round; without arrays "mask <path>", one is
@@ -98,6 +99,8 @@ def of_round(
         ):
             different.append(arm)
     for arm, other in itertools.combinations(different, 2):
+        if _shapes(masks[arm]) != _shapes(masks[other]):
+            continue
         seeds = sorted(masks[arm].keys() & masks[other].keys())
         pairs = [(masks[arm][s], masks[other][s]) for s in seeds]
         yield from _compare("arms", arm, other, number, pairs, layers=False)
@@ -117,8 +120,14 @@ def masks_of(snapshot: Snapshot) -> dict[str, np.ndarray]:
     }
 
 
+def _shapes(of_seeds: Mapping[int, Masks]) -> dict[str, tuple[int, ...]]:
+    first = next(iter(of_seeds.values()))
+    return {path: mask.shape for path, mask in first.items()}
+
+
 def _equal(left: Mapping[int, Masks], right: Mapping[int, Masks]) -> bool:
-    return left.keys() == right.keys() and all(
+    alike = left.keys() == right.keys() and _shapes(left) == _shapes(right)
+    return alike and all(
         np.array_equal(mask, right[seed][path])
         for seed, masks in left.items()
         for path, mask in masks.items()
