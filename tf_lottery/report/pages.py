@@ -8,7 +8,7 @@ from typing import Any
 import jinja2
 
 from tf_lottery.foundation.files import storing, write_atomically
-from tf_lottery.report.plots import render
+from tf_lottery.report.plots import hover, render
 from tf_lottery.report.plots.render import Drawing
 from tf_lottery.report.verdicts import rules, wording
 
@@ -48,7 +48,8 @@ def write_drawings(
         figures.mkdir(parents=True, exist_ok=True)
     for drawing in drawings:
         name = f"{prefix}{drawing.name}"
-        write_atomically(figures / f"{name}.svg", drawing.svg)
+        svg = hover.without_titles(drawing.svg)
+        write_atomically(figures / f"{name}.svg", svg)
         write_atomically(figures / f"{name}.png", drawing.png)
 
 

@@ -33,6 +33,15 @@ DATA_NOTES = {
 """What is known of data sets, by the fingerprint of their examples."""
 
 
+UNKNOWN = {
+    "MLP-256-256": (
+        "optimizer, batch size, iterations and rates are ours; the paper's are "
+        "not known here"
+    ),
+}
+"""What of a paper's protocol is not known, by network."""
+
+
 class Deviations(NamedTuple):
     """How runs differ from what the papers did, in words.
 
@@ -85,6 +94,8 @@ def deviations_of(plan: dict[str, Any], seeds: int) -> Deviations:
                 "best over rounds is the best round of the other seeds instead "
                 "of the highest mean"
             )
+    if network in UNKNOWN:
+        amount.append(UNKNOWN[network])
     if kind.masks and not kind.ladder:
         amount.append(
             "one start of the logits instead of the best of several kept "

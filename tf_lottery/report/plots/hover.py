@@ -31,3 +31,12 @@ def with_titles(svg: str) -> str:
 
     pattern = rf'<a xlink:href="([^"#]*){MARK}([^"]*)"([^>]*)>'
     return re.sub(pattern, element, svg)
+
+
+def without_titles(svg: bytes) -> bytes:
+    """Returns an SVG file without the titles of points.
+
+    Where it is shown as an image nobody can hover, and they are half of it.
+    """
+    text = re.sub(r"(<a [^>]*>)<title>[^<]*</title>", r"\1", svg.decode())
+    return text.encode()
