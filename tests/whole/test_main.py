@@ -36,15 +36,11 @@ LEAVES = [
     for path in sorted((ROOT / "gin").rglob("*.gin"))
     if 'name = "' in path.read_text() and path not in (*CURVES, MNIST1D)
 ]
-# Of experiments with many arms, one of each kind.
+# Of experiments with one network, those unlike the others; of arms, one of each
+# kind.
 ABLATED = {
     "continued": ("reset at the end",),
-    "initial_magnitude": ("initial magnitude, reinit",),
-    "noise": ("0.5 sigma",),
-    "optimizers": ("SGD 0.8", "momentum 0.1"),
-    "initializers": ("std 0.1",),
     "widths": ("25-9", "50-17"),
-    "prune_rates": ("60 % a round",),
     "mask_ablations": ("logits 1", "plain, scale of He"),
     "edge_popup": ("signed constant, 30 %",),
 }
