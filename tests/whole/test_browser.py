@@ -124,6 +124,9 @@ def test_claims_are_filtered(browser, page, name, value):
     browser.get("about:blank")
     browser.get(address)
     assert shown(browser) == wanted
+    field(browser, name).send_keys("all")
+    assert shown(browser) == everything
+    assert f"{name}=" not in browser.current_url
 
 
 def test_claims_are_searched(browser):

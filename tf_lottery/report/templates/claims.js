@@ -29,7 +29,7 @@ function remember() {
   const chosen = fields.filter((f) => f.value && f.value !== "rank");
   const pairs = chosen.map((f) => [f.name, f.value]);
   const text = new URLSearchParams(pairs).toString();
-  history.replaceState(null, "", text ? `#?${text}` : location.pathname);
+  history.replaceState(null, "", text ? `#?${text}` : "#");
   show();
 }
 
