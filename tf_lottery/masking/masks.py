@@ -29,6 +29,7 @@ import numpy as np
 from keras import ops
 
 from tf_lottery.masking import mask_draws
+from tf_lottery.masking.highest import highest
 from tf_lottery.masking.mask_draws import Array
 
 DEFAULT_RATE = 0.2
@@ -294,12 +295,7 @@ class TopKMask(KernelMask):
         size = int(np.prod(self.scores.shape))
         kept = max(1, int(self.remaining * size + 1e-6))
         scores = ops.abs(ops.reshape(self.scores, (size,)))
-        if keras.backend.backend() == "torch":
-            # Whose top_k takes any of equals.
-            best = ops.argsort(-scores)[:kept]
-        else:
-            _, best = ops.top_k(scores, kept)
-        hard = ops.scatter(best[:, None], ops.ones_like(scores[:kept]), (size,))
+        hard = highest(scores, kept)
         z = ops.reshape(_straight_through(hard, scores), self.scores.shape)
         return kernel * ops.cast(z, kernel.dtype)
 
