@@ -215,4 +215,30 @@ def _starts() -> Iterator[Claim]:
     )
 
 
-CLAIMS = (*_starts(), *_protocols())
+def _survivors() -> Iterator[Claim]:
+    """Yields what is said of the weights that tickets keep."""
+    yield lenet(
+        "FC21",
+        "The initial weights that tickets keep avoid values near zero in the "
+        "second layer and the output layer.",
+        "quoted",
+        where="appendix F.1",
+        note="The density of kept weights below shows it; nothing here "
+        "measures it.",
+    )
+    yield lenet(
+        "FC22",
+        "The weights of winning tickets move further than others, and rather "
+        "away from zero.",
+        "quoted",
+        where="appendix F.5",
+    )
+    yield lenet(
+        "FC29",
+        "Incoming connections of units are even, outgoing ones uneven.",
+        "quoted",
+        where="appendix F.6",
+    )
+
+
+CLAIMS = (*_starts(), *_survivors(), *_protocols())
