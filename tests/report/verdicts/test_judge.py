@@ -426,6 +426,11 @@ def test_masks_of_other_lengths_decide_nothing(kind, steps, said):
     ).findings
     assert finding.verdict == "cannot be judged"
     assert finding.missing.startswith(said)
+    # Two masks that were learned alike can be compared.
+    alone = Comparison(comparison.left, comparison.left, expect="=")
+    short = judged(alone, true_figure(lines, kind, recipe=recipe))
+    spared = kind == "supermask"
+    assert (short.verdict == "reproduced") == spared
 
 
 def test_what_is_reproduced_is_so_among_all_claims_of_its_paper():
