@@ -27,12 +27,12 @@ WIDTHS = {"desktop": 1280, "phone": 390}
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory):
-    out = tmp_path_factory.mktemp("report")
-    runs = ROOT / "results"
-    built = reproduction_page.build(
-        [runs / "lottery_tickets_short", runs / "supermask_quick"], out
-    )
-    return built.page
+    # A path that is wider than a phone.
+    folder = tmp_path_factory.mktemp("a_folder_whose_name_is_long" * 3)
+    runs = folder / "runs"
+    for name in ("lottery_tickets_short", "supermask_quick"):
+        shutil.copytree(ROOT / "results" / name, runs / name)
+    return reproduction_page.build([runs], folder / "report").page
 
 
 @pytest.fixture(scope="module")
