@@ -5,6 +5,7 @@ STOPS=80 python -m pytest tests/whole/test_stopping_runs.py
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ import time
 import pytest
 from conftest import ROOT
 
-STOPS = int(os.environ.get("STOPS", "4"))
+STOPS = int(os.environ.get("STOPS", "2"))
 SECONDS = 10.0
 """The longest that a stop may take here: other tests run beside it."""
 
@@ -57,20 +58,22 @@ def test_stopped_at_random_it_ends_with_the_same_numbers(tmp_path, data_dir):
     life = time.monotonic() - began
     chance = random.Random(0)
     workdir, stopped = tmp_path / "stopped", 0
-    for number in range(STOPS):
-        wanted = (signal.SIGINT, signal.SIGTERM)[number % 2]
+    while stopped < STOPS:
+        wanted = (signal.SIGINT, signal.SIGTERM)[stopped % 2]
         process = subprocess.Popen(command(workdir, data_dir), **where)
         time.sleep(chance.uniform(0.3, life))
         process.send_signal(wanted)
         asked = time.monotonic()
         _, err = process.communicate(timeout=60)
-        if process.returncode == 0:  # it had ended
+        if process.returncode == 0:
+            # It had ended: the first run was slower, as machines are at times.
+            life *= 0.7
+            shutil.rmtree(workdir)
             continue
         stopped += 1
         assert process.returncode == 128 + wanted, err
         assert time.monotonic() - asked < SECONDS
         assert err.strip().startswith("Stopped") and err.count("\n") == 2, err
-    assert stopped
     subprocess.run(command(workdir, data_dir), check=True, **where)
     assert numbers(workdir) == numbers(tmp_path / "whole")
     assert not [*temporary.iterdir()]
