@@ -10,7 +10,7 @@ from tf_lottery.experiments.lottery import Lottery
 from tf_lottery.foundation import identity, seeds
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.foundation.records import Record, Snapshot
-from tf_lottery.rules import actions, criteria, sensitivity
+from tf_lottery.rules import actions, criteria, sensitivity, survivors
 from tf_lottery.rules.tickets import Ticket
 from tf_lottery.training.history import Result
 from tf_lottery.training.recipes import Recipe
@@ -105,7 +105,31 @@ def test_a_chain_of_tickets():
     everything = remaining(records)
     assert [r.round for r in everything] == [0, 1, 2, 4]
     assert everything[-1].value == pytest.approx((82 + 34) / 250)
-    assert {r.metric for r in records} == {"remaining", "sign agreement"}
+    assert {r.metric for r in records} == {
+        "remaining",
+        "sign agreement",
+        *survivors.METRICS,
+    }
+
+
+def test_a_chain_says_which_weights_survive_and_how_far_they_moved():
+    engine = Engine()
+    records = [
+        r
+        for r in lottery({"arm": {}}).chain("arm", 0, engine)
+        if isinstance(r, Record) and r.metric in survivors.METRICS
+    ]
+    (_, start, _, _), (_, ticket, _, _), *_ = engine.trained
+    path = "fc1/kernel"
+    w, kept = start.weights[path], ticket.masks[path].astype(bool)
+    near = np.abs(w) <= w.std() / 2
+    found = {(r.round, r.metric): r.value for r in records if r.where == path}
+    assert found[0, "near zero"] == pytest.approx(near.mean())
+    assert found[1, "near zero"] == pytest.approx(near[kept].mean())
+    assert (0, "moved") not in found  # nothing was kept or pruned yet
+    assert found[1, "uneven in"] == pytest.approx(
+        kept.sum(0).var() / (len(kept) * kept.mean() * (1 - kept.mean()))
+    )
 
 
 def test_a_chain_shows_masks_and_how_weights_moved():

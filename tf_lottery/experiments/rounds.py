@@ -10,6 +10,7 @@ each kind of arm:
 """
 
 import functools
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -17,7 +18,7 @@ from tf_lottery.experiments.chains import Chain, generator_of
 from tf_lottery.foundation import seeds
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.foundation.records import Record, Snapshot
-from tf_lottery.rules import pruning, weight_plane
+from tf_lottery.rules import pruning, survivors, weight_plane
 from tf_lottery.rules.forgetting import Forgetting, forget
 from tf_lottery.rules.tickets import Arrays, Ticket
 from tf_lottery.training.peers.tfmot_schedule import PeerPruning, TfmotGradual
@@ -30,6 +31,8 @@ Yielded = Iterator[Record | Snapshot]
 def run_chain(chain: Chain) -> Yielded:
     """Runs a chain, and yields what is known of its masks."""
     yield from _remaining(chain, chain.start, 0)
+    found = survivors.of_start(chain.start.weights, chain.start.weights)
+    yield from _survivors(chain, found, 0)
     shown = chain.shown_training(chain.start, chain.recipe)
     dense = chain.engine.train(shown, 0).state
     if chain.rule.shown_task:
@@ -167,6 +170,8 @@ def _masks(
     }
     arrays = {f"mask {path}": mask.astype(bool) for path, mask in kept.items()}
     scale = chain.later[1].weights
+    found = survivors.of_round(ticket.weights, trained, kept, gone, scale)
+    yield from _survivors(chain, found, round)
     for name, chosen in (("kept", kept), ("pruned", gone)):
         arrays[f"density {name}"] = weight_plane.density(
             ticket.weights, trained, chosen, scale
@@ -177,6 +182,17 @@ def _masks(
 def _remaining(chain: Chain, ticket: Ticket, round: int) -> Iterator[Record]:
     for path, value in pruning.remaining(ticket.masks).items():
         yield Record(chain.seed, chain.arm, round, 0, path, "remaining", value)
+
+
+def _survivors(
+    chain: Chain, found: survivors.Found, round: int
+) -> Iterator[Record]:
+    for metric, by_path in found.items():
+        for path, value in by_path.items():
+            if math.isfinite(value):
+                yield Record(
+                    chain.seed, chain.arm, round, 0, path, metric, value
+                )
 
 
 def _signs(

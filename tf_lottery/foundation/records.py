@@ -19,8 +19,9 @@ class Record(NamedTuple):
         metric: On examples "loss" (nats), "accuracy" (fraction), whatever
             else a task measures, and on "train" the "seconds" that a training
             took. On kernels "remaining" (fraction of the prunable weights
-            kept) and "sign agreement" (fraction of the kept weights that
-            ended with the sign they had started with).
+            kept), "sign agreement" (fraction of the kept weights that
+            ended with the sign they had started with), and the measures of
+            `tf_lottery.rules.survivors`.
         value: The number.
     """
 

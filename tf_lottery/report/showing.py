@@ -21,7 +21,7 @@ from tf_lottery.report.plots import (
     training_plots,
 )
 from tf_lottery.report.plots.style import Drawn
-from tf_lottery.report.tables import beside_paper, rounds
+from tf_lottery.report.tables import beside_paper, rounds, survivors_table
 from tf_lottery.report.tables.run_tables import Tables
 from tf_lottery.report.tables.text_table import TextTable
 from tf_lottery.report.tables.training_table import training_table
@@ -83,13 +83,19 @@ def _extras(figure: FigureRuns) -> Drawn:
 
 
 ROUNDS = Showing(
-    run_tables=lambda run: rounds.tables(run.found.lines, run.arms),
+    run_tables=lambda run: [
+        *rounds.tables(run.found.lines, run.arms),
+        *survivors_table.tables(run.found.survivors, run.found.lines),
+    ],
     run_notes=notes.of_rounds,
     run_drawings=lambda run: {
         **round_plots.draw(run.found.lines, run.arms),
         **mask_plots.draw(run.found, run.arms),
     },
-    figure_tables=lambda figure: rounds.tables(figure.lines, figure.arms),
+    figure_tables=lambda figure: [
+        *rounds.tables(figure.lines, figure.arms),
+        *survivors_table.tables([*figure.survivors.values()], figure.lines),
+    ],
     figure_drawings=lambda figure, paper_points, link: round_plots.draw(
         figure.lines, figure.arms, paper_points, link
     ),

@@ -12,7 +12,7 @@ from tf_lottery.report.claims.catalogue import (
 )
 from tf_lottery.report.claims.claim import END, SOURCES, Side
 from tf_lottery.report.claims.papers import CLAIMS
-from tf_lottery.report.verdicts.side_values import METRICS
+from tf_lottery.report.verdicts.side_values import METRICS, SURVIVORS
 
 SIDES = {
     (claim.key, side): (side.network or claim.network, side)
@@ -102,7 +102,7 @@ def test_comparisons_are_well_formed():
         assert claim.source in SOURCES
         assert claim.statement.endswith(".")
         for c in claim.comparisons:
-            assert c.metric in METRICS
+            assert c.metric in {**METRICS, **SURVIVORS}
             assert c.expect in (">", "<", "=", ">=")
             assert c.form in ("difference", "ratio")
             assert c.allowed[0] < c.allowed[1]

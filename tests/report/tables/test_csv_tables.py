@@ -15,6 +15,7 @@ from tf_lottery.report.tables import (
     layers_table,
     overlap,
     run_tables,
+    survivors_table,
 )
 from tf_lottery.report.tables.summary import Line
 from tf_lottery.rules import weight_plane
@@ -102,6 +103,28 @@ def test_layers_have_a_row_each():
     assert first[:5] == (0, "a", 0, "all", 1.0)
     assert np.isnan(first.sign_agreement)
     assert second == (0, "a", 3, "k", 0.5, 0.75)
+
+
+def test_survivors_have_a_row_each_and_a_table_near_a_fifth():
+    records = [
+        Record(seed, "a", number, 0, "k", metric, value + seed / 10)
+        for seed in (0, 1)
+        for number, metric, value in (
+            (0, "near zero", 0.4),
+            (3, "near zero", 0.3),
+            (7, "near zero", 0.2),
+            (7, "moved", 1.5),
+        )
+    ]
+    rows = survivors_table.collect([*records, Record(*records[0][:5], "x", 1)])
+    assert [r.near_zero for r in rows[:3]] == [0.4, 0.3, 0.2]
+    assert rows[2].moved == 1.5 and np.isnan(rows[1].moved)
+    lines = [line(0, "a", n, remaining=0.8**n) for n in (0, 3, 7)]
+    [table] = survivors_table.tables(rows, lines)
+    assert "of a at 21 %" in table.title
+    cells = ("k", "2", "25.0%", "45.0%", "1.55", "–", "–", "–")
+    assert table.rows == [cells]
+    assert survivors_table.tables([], lines) == []
 
 
 @pytest.fixture

@@ -22,6 +22,7 @@ from tf_lottery.report.claims.claim import (
     between,
 )
 from tf_lottery.report.claims.papers import CLAIMS as ALL_CLAIMS
+from tf_lottery.report.tables.survivors_table import Survivors
 from tf_lottery.report.verdicts import intervals, judge, rules
 
 CLAIMS = {c.key: c for c in ALL_CLAIMS if c.comparisons}
@@ -31,6 +32,8 @@ BASE = {
     "accuracy at the end": 50.0,
     "training accuracy": 99.0,
     "stop": 5000.0,
+    "near zero": 40.0,
+    "uneven in": 1.0,
 }
 FIELD = {
     "accuracy": "test_accuracy_at_stop",
@@ -38,6 +41,14 @@ FIELD = {
     "training accuracy": "train_accuracy",
     "stop": "stop_step",
 }
+KEPT = {
+    "near zero": "near_zero",
+    "moved": "moved",
+    "away from zero": "away_from_zero",
+    "uneven in": "uneven_in",
+    "uneven out": "uneven_out",
+}
+RATIOS = ("moved", "uneven in", "uneven out")
 SEEDS = 3
 SPREAD = {0: 1.0, 1: -1.0, 2: 0.0}
 LONG = 10**9
@@ -70,6 +81,16 @@ def failing(comparison):
     return zero + (9.0 if comparison.expect in ("<", "=") else -9.0)
 
 
+def keys(comparison):
+    """Both sides, each with its metric."""
+    left, right = comparison.left, comparison.right
+    own = right.metric if isinstance(right, Side) else None
+    return (
+        (left, left.metric or comparison.metric),
+        (right, own or comparison.metric),
+    )
+
+
 def solve(claim, effects):
     """Values of all sides so that each comparison has its effect."""
     values = {}
@@ -83,8 +104,7 @@ def solve(claim, effects):
     while todo:
         for item in todo:
             comparison, effect = item
-            left = (comparison.left, comparison.metric)
-            right = (comparison.right, comparison.metric)
+            left, right = keys(comparison)
             if not isinstance(comparison.right, Side):
                 assert left not in values
                 values[left] = effect
@@ -99,9 +119,12 @@ def solve(claim, effects):
             break
         else:  # begin somewhere
             comparison = todo[0][0]
-            key = comparison.right, comparison.metric
-            values[key] = BASE[comparison.metric]
+            _, key = keys(comparison)
+            values[key] = BASE[key[1]]
     return values
+
+
+SURVIVORS = Survivors(0, "", 0, "", *[math.nan] * 5)
 
 
 def remaining(place):
@@ -114,33 +137,44 @@ def remaining(place):
 def runs(claim, effects, seeds=SEEDS, spread=0.0):
     """Figures for a claim; `spread` is that of the first left side."""
     cells = {}
-    noisy = claim.comparisons[0].left, claim.comparisons[0].metric
+    kept = {}
+    noisy, _ = keys(claim.comparisons[0])
     for (side, metric), value in solve(claim, effects).items():
         network = side.network or claim.network
         kind = EXPERIMENTS[side.experiment]
         for seed in range(seeds):
             own = spread * SPREAD[seed] if (side, metric) == noisy else 0.0
-            if metric == "stop":
+            if metric in ("stop", *RATIOS):
                 number = value * math.exp(own / 10)
             else:
                 number = (value + 100 * own) / 100
             where = network, side.experiment, kind
             places = cells.setdefault(where, {})
             key = seed, side.arm, side.place
+            if metric in KEPT:
+                places.setdefault(key, {})
+                layers = kept.setdefault(key, {})
+                row = layers.setdefault(side.layer or "all", {})
+                row[KEPT[metric]] = number
+                continue
             places.setdefault(key, {})[FIELD[metric]] = number
             if kind == "supermask" and metric == "accuracy":
                 places[key]["test_accuracy"] = number
     found = []
     for (network, experiment, kind), places in cells.items():
         numbers = {DENSE: 0}
-        lines = []
+        lines, rows = [], {}
         for (seed, arm, place), fields in places.items():
             number = numbers.setdefault(place, len(numbers))
             if kind == "supermask":
                 number = 0
             fields = {"remaining": remaining(place), "steps": LONG, **fields}
             lines.append(line(seed, arm, number, **fields))
-        found.append(true_figure(lines, kind, network=network, name=experiment))
+            for layer, measured in kept.get((seed, arm, place), {}).items():
+                rows[arm, seed, number, layer] = SURVIVORS._replace(**measured)
+        one = true_figure(lines, kind, network=network, name=experiment)
+        one.survivors = rows
+        found.append(one)
     return found
 
 

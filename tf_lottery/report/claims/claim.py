@@ -86,12 +86,16 @@ class Side(NamedTuple):
             counts for a seed.
         place: Where on the x axis.
         network: The network, if it is not the claim's.
+        metric: What of it is compared, if not the comparison's metric.
+        layer: The path of the kernel that it is of, if it is of one.
     """
 
     experiment: str
     arm: str
     place: Place
     network: str | None = None
+    metric: str | None = None
+    layer: str | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,9 @@ class Comparison:
             or, if they are to be alike, what it is to be.
         metric: "accuracy" (per cent: at early stop; of learned masks at
             the end; of untrained networks as they are), "accuracy at the
-            end", "training accuracy", "stop" (iteration of early stop).
+            end", "training accuracy", "stop" (iteration of early stop), or
+            one of `tf_lottery.rules.survivors`, whose fractions are in per
+            cent.
         expect: ">", "<", "=" or ">="; see the module.
         form: "difference", in points, or "ratio". With a number on the right
             the left side itself is shown.

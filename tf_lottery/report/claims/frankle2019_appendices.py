@@ -217,27 +217,58 @@ def _starts() -> Iterator[Claim]:
 
 def _survivors() -> Iterator[Claim]:
     """Yields what is said of the weights that tickets keep."""
+
+    def ticket(place: Place = AT_21, layer: str | None = None) -> Side:
+        return Side("lottery_tickets", "winning ticket", place, layer=layer)
+
     yield lenet(
         "FC21",
         "The initial weights that tickets keep avoid values near zero in the "
         "second layer and the output layer.",
         "quoted",
+        *(
+            Comparison(
+                ticket(layer=layer),
+                ticket(DENSE, layer=layer),
+                metric="near zero",
+                expect="<",
+            )
+            for layer in ("fc2/kernel", "output/kernel")
+        ),
         where="appendix F.1",
-        note="The density of kept weights below shows it; nothing here "
-        "measures it.",
+        note="Near zero is within half a standard deviation of it; the dense "
+        "network has all initial weights.",
     )
     yield lenet(
         "FC22",
         "The weights of winning tickets move further than others, and rather "
         "away from zero.",
         "quoted",
+        Comparison(ticket(), 1.0, metric="moved"),
+        Comparison(ticket(), 50.0, metric="away from zero"),
         where="appendix F.5",
+        note="In the training before the round, and others are those that the "
+        "round prunes.",
     )
     yield lenet(
         "FC29",
         "Incoming connections of units are even, outgoing ones uneven.",
         "quoted",
+        *(
+            Comparison(
+                ticket(layer=outgoing),
+                ticket(layer=incoming)._replace(metric="uneven in"),
+                metric="uneven out",
+                form="ratio",
+            )
+            for incoming, outgoing in (
+                ("fc1/kernel", "fc2/kernel"),
+                ("fc2/kernel", "output/kernel"),
+            )
+        ),
         where="appendix F.6",
+        note="Of the units of a hidden layer, the variance of the numbers of "
+        "connections over that of random masks.",
     )
 
 

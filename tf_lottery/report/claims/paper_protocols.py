@@ -108,7 +108,12 @@ def deviations_of(plan: dict[str, Any], seeds: int) -> Deviations:
     return Deviations(method, amount)
 
 
-AT_THE_END = ("accuracy at the end", "training accuracy")
+AT_THE_END = (
+    "accuracy at the end",
+    "training accuracy",
+    "moved",
+    "away from zero",
+)
 """Metrics of what a training ends with, whatever its early stop."""
 
 

@@ -2,6 +2,8 @@
 
     summary.csv    a line a training                      (`summary.Line`)
     layers.csv     a line a layer of each mask       (`layers_table.Layer`)
+    survivors.csv  which weights each layer keeps
+                                               (`survivors_table.Survivors`)
     overlap.csv    what masks have in common              (`overlap.Overlap`)
     density.csv    where kept and pruned weights lie      (`density.Bin`)
     curves.csv     metrics over steps, of trainings that a figure shows so
@@ -30,16 +32,22 @@ from tf_lottery.report.tables import (
     overlap,
     series,
     summary,
+    survivors_table,
 )
 from tf_lottery.report.tables.density import Bin
 from tf_lottery.report.tables.layers_table import Layer
 from tf_lottery.report.tables.overlap import Overlap
 from tf_lottery.report.tables.summary import Line
-from tf_lottery.rules import weight_plane
+from tf_lottery.report.tables.survivors_table import Survivors
+from tf_lottery.rules import survivors, weight_plane
 
 DENSITY_AT = 0.5
 """Fraction of the weights remaining at which densities are shown: that round
 of a run that is closest to it."""
+
+
+OF_MASKS = (*layers_table.METRICS, *survivors.METRICS)
+"""Metrics of kernels."""
 
 
 class Tables(NamedTuple):
@@ -52,6 +60,7 @@ class Tables(NamedTuple):
         bins: The rows of `density.csv`.
         curves: The rows of `curves.csv`.
         not_finite: The rows of `not_finite.csv`.
+        survivors: The rows of `survivors.csv`.
     """
 
     lines: list[Line]
@@ -60,6 +69,7 @@ class Tables(NamedTuple):
     bins: list[Bin]
     curves: Sequence[Record] = ()
     not_finite: Sequence[Record] = ()
+    survivors: Sequence[Survivors] = ()
 
 
 FILES: dict[str, Any] = {
@@ -69,6 +79,7 @@ FILES: dict[str, Any] = {
     "density.csv": Bin,
     "curves.csv": Record,
     "not_finite.csv": Record,
+    "survivors.csv": Survivors,
 }
 
 
@@ -94,7 +105,7 @@ def measure(
 
     def noting() -> Iterator[Record]:
         for record in scan_records(folder):
-            if curves or record.metric in layers_table.METRICS:
+            if curves or record.metric in OF_MASKS:
                 noted.append(record)
             if not math.isfinite(record.value):
                 odd.append(record)
@@ -117,7 +128,8 @@ def measure(
     layers = layers_table.collect(noted)
     shown = series.thin(noted) if curves else []
     strange = not_finite.first_of_each(odd)
-    return Tables(lines, layers, overlaps, bins, shown, strange)
+    kept = survivors_table.collect(noted)
+    return Tables(lines, layers, overlaps, bins, shown, strange, kept)
 
 
 def _masks(
@@ -179,6 +191,16 @@ def read_summary(folder: pathlib.Path, arms: Sequence[str]) -> list[Line]:
     return lines
 
 
+def read_table(folder: pathlib.Path, name: str) -> list[Any]:
+    """Returns the rows of one of `FILES`; none if it is not there.
+
+    Raises:
+        DamagedFile: It is damaged.
+    """
+    path = folder / name
+    return csv_tables.from_csv(FILES[name], path) if path.exists() else []
+
+
 def read(folder: pathlib.Path, arms: Sequence[str]) -> Tables:
     """Returns the tables that `write` wrote; only the summary must be there.
 
@@ -188,9 +210,8 @@ def read(folder: pathlib.Path, arms: Sequence[str]) -> Tables:
     lines = read_summary(folder, arms)
     places = {line.round for line in lines}
     others: list[Any] = []
-    for name, kind in list(FILES.items())[1:]:
-        path = folder / name
-        table = csv_tables.from_csv(kind, path) if path.exists() else []
+    for name in list(FILES)[1:]:
+        path, table = folder / name, read_table(folder, name)
         for line in table:
             if line.arm not in arms:
                 raise _damaged(f"one of the arms {arms}", path, line)

@@ -108,7 +108,8 @@ def find(
 
     def values(side: Side) -> Values:
         need = side.network or network, side.experiment
-        return Values(comparison.metric, side, chosen[need], need)
+        metric = side.metric or comparison.metric
+        return Values(metric, side, chosen[need], need)
 
     ours = values(comparison.left)
     right = comparison.right

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from tf_lottery.foundation import chain_files, seal
-from tf_lottery.foundation.records import Record
 from tf_lottery.report.kinds import KINDS
 from tf_lottery.report.plan_files import read_json, read_plan
-from tf_lottery.report.tables import csv_tables, not_finite, run_tables
+from tf_lottery.report.tables import not_finite, run_tables
 from tf_lottery.report.tables.csv_tables import DamagedFile
 from tf_lottery.report.tables.run_tables import Tables
 from tf_lottery.report.tables.summary import Line
+from tf_lottery.report.tables.survivors_table import Survivors
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class ReadRun:
         lines: What each training came to.
         complete: Whether all that was planned is there.
         notes: Which numbers are not finite, and which trainings diverged.
+        survivors: What masks keep, where it was measured.
     """
 
     folder: pathlib.Path
@@ -36,6 +37,7 @@ class ReadRun:
     lines: list[Line]
     complete: bool
     notes: Sequence[str] = ()
+    survivors: Sequence[Survivors] = ()
 
     @functools.cached_property
     def merge_key(self) -> dict[str, Any]:
@@ -138,11 +140,12 @@ def read(folder: pathlib.Path) -> ReadRun:
     if complete:
         _expect_sealed(folder)
         lines = run_tables.read_summary(folder, plan["arms"])
-        odd = folder / "not_finite.csv"
-        strange = csv_tables.from_csv(Record, odd) if odd.exists() else []
+        strange = run_tables.read_table(folder, "not_finite.csv")
+        kept = run_tables.read_table(folder, "survivors.csv")
     else:
         found = measure(folder, plan, masks=False)
         lines, strange = found.lines, list(found.not_finite)
+        kept = list(found.survivors)
         if kind.masks:  # and a mask may not be written down yet
             lines = [x for x in lines if not math.isnan(x.remaining)]
     if kind.ladder:  # a figure's x axis
@@ -153,7 +156,7 @@ def read(folder: pathlib.Path) -> ReadRun:
                 )
     said = [*not_finite.notes(strange), *chain_files.troubles(folder)]
     notes = [f"{folder}: {text}" for text in said]
-    return ReadRun(folder, plan, command, lines, complete, notes)
+    return ReadRun(folder, plan, command, lines, complete, notes, kept)
 
 
 def _expect_sealed(folder: pathlib.Path) -> None:

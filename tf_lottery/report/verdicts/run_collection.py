@@ -18,6 +18,7 @@ from tf_lottery.report.claims.catalogue import EXPERIMENTS
 from tf_lottery.report.kinds import KINDS, Kind
 from tf_lottery.report.plan_files import rule_of
 from tf_lottery.report.tables.summary import Line
+from tf_lottery.report.tables.survivors_table import Survivors
 from tf_lottery.report.verdicts.read_runs import ReadRun
 
 
@@ -81,6 +82,15 @@ class FigureRuns:
             if self.folders.get((record.arm, record.seed, record.round))
             == run.folder
         ]
+
+    @functools.cached_property
+    def survivors(self) -> dict[tuple[str, int, int, str], Survivors]:
+        """What masks keep, by arm, seed, round and layer, where it is known."""
+        return {
+            (row.arm, row.seed, row.round, row.layer): row
+            for run in reversed(self.runs)
+            for row in run.survivors
+        }
 
     @property
     def minutes(self) -> float:

@@ -13,6 +13,7 @@ from tf_lottery.report.claims.paper_protocols import ROUNDS
 from tf_lottery.report.tables import rounds
 from tf_lottery.report.tables.rounds import mean
 from tf_lottery.report.tables.summary import Line
+from tf_lottery.report.tables.survivors_table import Survivors
 from tf_lottery.report.verdicts import missing_runs
 from tf_lottery.report.verdicts.missing_runs import Need
 from tf_lottery.report.verdicts.rules import TOO_FEW
@@ -24,6 +25,15 @@ METRICS: dict[str, Callable[[Line], float]] = {
     "training accuracy": rounds.train_accuracy,
     # A network that is best before it trains stops at once, not at zero.
     "stop": lambda line: max(1, line.stop_step),
+}
+
+
+SURVIVORS: dict[str, Callable[[Survivors], float]] = {
+    "near zero": lambda row: 100 * row.near_zero,
+    "moved": lambda row: row.moved,
+    "away from zero": lambda row: 100 * row.away_from_zero,
+    "uneven in": lambda row: row.uneven_in,
+    "uneven out": lambda row: row.uneven_out,
 }
 
 
@@ -48,7 +58,7 @@ class Values:
     """The numbers of one side.
 
     Args:
-        metric: A key of `METRICS`.
+        metric: A key of `METRICS`, or of `SURVIVORS`.
         side: The arm, and where on the x axis.
         figure: The runs that the side is looked for in.
         need: The network and the experiment.
@@ -176,7 +186,7 @@ class Values:
 
     def _by_round(self) -> dict[int, dict[int, float]]:
         """Returns the value of each seed and round that has one."""
-        metric = METRICS[self._metric]
+        metric = self._value
         found: dict[int, dict[int, list[float]]] = {}
         for line in self.lines:
             value = metric(line)
@@ -187,6 +197,15 @@ class Values:
             seed: {p: statistics.fmean(v) for p, v in by_round.items()}
             for seed, by_round in sorted(found.items())
         }
+
+    def _value(self, line: Line) -> float:
+        if self.metric not in SURVIVORS:
+            return METRICS[self._metric](line)
+        assert self.figure is not None
+        layer = self.side.layer or "all"
+        key = line.arm, line.seed, line.round, layer
+        row = self.figure.survivors.get(key)
+        return SURVIVORS[self.metric](row) if row else math.nan
 
     @property
     def _metric(self) -> str:

@@ -12,7 +12,14 @@ METRICS = {
     "accuracy at the end": "accuracy at the end",
     "training accuracy": "training accuracy",
     "stop": "early stop",
+    "near zero": "initial weights near zero",
+    "moved": "way of kept weights over that of pruned ones",
+    "away from zero": "kept weights that moved away from zero",
+    "uneven in": "unevenness of incoming connections",
+    "uneven out": "unevenness of outgoing connections",
 }
+TIMES = ("moved", "uneven in", "uneven out")
+"""Metrics that are ratios by themselves."""
 
 
 def place(where: Place) -> str:
@@ -39,8 +46,10 @@ def side(one: Side) -> str:
     """Returns what a side is: an arm and a place."""
     if one.place == DENSE:
         return "dense network"
-    names = (one.network, one.arm, place(one.place))
-    return " ".join(name for name in names if name)
+    of = f"of {one.layer}" if one.layer else None
+    names = (one.network, one.arm, place(one.place), of)
+    text = " ".join(name for name in names if name)
+    return f"{METRICS[one.metric]}: {text}" if one.metric else text
 
 
 def comparison(what: Comparison) -> str:
@@ -52,7 +61,9 @@ def comparison(what: Comparison) -> str:
     >>> comparison(Comparison(ticket, dense, "stop", "<", "ratio"))
     'early stop: winning ticket at 21.1 % ÷ dense network'
     """
-    text = f"{METRICS[what.metric]}: {side(what.left)}"
+    text = side(what.left)
+    if not what.left.metric:
+        text = f"{METRICS[what.metric]}: {text}"
     if isinstance(what.right, Side):
         sign = "÷" if what.form == "ratio" else "−"
         text += f" {sign} {side(what.right)}"
@@ -68,7 +79,8 @@ def number(what: Comparison, value: float) -> str:
     ('+0.46 points', '95.30 %')
     """
     if not isinstance(what.right, Side):
-        return f"{value:.2f} %"
+        unit = "times" if what.metric in TIMES else "%"
+        return f"{value:.2f} {unit}"
     if what.form == "ratio":
         return f"{value:.2f} times"
     return f"{value:+.2f} points"
