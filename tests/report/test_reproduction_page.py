@@ -23,6 +23,7 @@ from tf_lottery.report import (
     tensorboard_events,
 )
 from tf_lottery.report.claims import papers
+from tf_lottery.report.claims.claim import Claim
 from tf_lottery.report.claims.paper_points import PaperPoint
 from tf_lottery.report.plots import (
     hover,
@@ -97,7 +98,6 @@ def test_the_page_says_what_was_claimed_and_what_came(runs):
     assert claims["FC1"]["verdict"] == "reproduced"
     assert claims["FC5"]["verdict"] == "not reproduced"
     assert claims["FC2"]["missing"].startswith("round 9")
-    assert claims["Conv-2-h"]["missing"] == claim_rows.UNSHOWN
     for verdict, number in built.counts.items():
         found = {k for k, r in claims.items() if r["verdict"] == verdict}
         assert re.search(rf"<b>{number}</b>. <a[^>]*>{verdict}</a>", text)
@@ -186,6 +186,18 @@ def test_two_protocols_are_two_figures(runs):
     assert "steps 15,000 instead of 50,000" in text
     assert 'id="tickets"' in text and 'id="tickets-2"' in text
     assert (runs.parent / "report/figures/tickets-2_stop_step.svg").exists()
+
+
+def test_a_claim_that_nothing_tests_is_listed(tmp_path, monkeypatch):
+    claim = Claim("X", "A paper", "here", "So it is.", "LeNet", "notes", ())
+    monkeypatch.setattr(reproduction_page, "CLAIMS", (claim,))
+    built, text = build(tmp_path)
+    assert built.counts["not tested"] == 1
+    assert claim_rows.UNSHOWN in text
+    table = (built.page.parent / "claims.csv").read_text()
+    assert claim_rows.UNSHOWN in table
+    said = (built.page.parent / "results.md").read_text()
+    assert "no experiment here tests:\nX." in said
 
 
 def test_without_runs_the_page_lists_the_commands(tmp_path):

@@ -118,3 +118,26 @@ def test_kernels_start_as_the_initializer_says(network):
 def test_an_initializer_that_keras_does_not_know_is_named(initializer):
     with pytest.raises(InvalidValue, match="expected an initializer as"):
         LeNet(initializer=initializer)
+
+
+def test_dropout_is_behind_the_hidden_dense_layers():
+    shapes = Shapes((8, 8, 3), 10)
+    model = Conv(dropout=0.25)(shapes, fixed_mask, seed=0)
+    names = [layer.name for layer in model.layers if layer.count_params() == 0]
+    kinds = [type(layer).__name__ for layer in model.layers]
+    assert kinds[-5:] == [
+        *("MaskedDense", "Dropout", "MaskedDense", "Dropout", "MaskedDense")
+    ]
+    assert len(names) == 5  # images, pool1, flatten and two that drop
+    images = np.ones((2, 8, 8, 3), np.float32)
+    first, second = (np.array(model(images, training=True)) for _ in "ab")
+    assert not np.array_equal(first, second)
+    again = Conv(dropout=0.25)(shapes, fixed_mask, seed=0)
+    assert np.array_equal(first, np.array(again(images, training=True)))
+    plain = Conv()(shapes, fixed_mask, seed=0)
+    assert np.array_equal(model(images), plain(images))
+
+
+def test_dropout_drops_a_fraction():
+    with pytest.raises(InvalidValue, match=r"Conv\.dropout"):
+        Conv(dropout=1.5)

@@ -41,6 +41,7 @@ EXPERIMENTS = {
     **FIGURES,
     **{name: kind for name, (kind, _) in OF_LENET.items()},
     "layers": "rounds",
+    "dropout": "rounds",
     "mnist1d_tickets": "rounds",
 }
 """All experiments, and of which kind their runs are."""
@@ -63,8 +64,9 @@ GIN_FILES = {
     },
     **{("LeNet", name): path for name, (_, path) in OF_LENET.items()},
     **{
-        (f"Conv-{n}", "layers"): f"gin/frankle2019/layers/conv{n}.gin"
+        (f"Conv-{n}", name): f"gin/frankle2019/{name}/conv{n}.gin"
         for n in (2, 4, 6)
+        for name in ("layers", "dropout")
     },
     ("MLP-256-256", "mnist1d_tickets"): "gin/greydanus2024/tickets.gin",
 }
@@ -84,6 +86,7 @@ TITLES = {
     "edge_popup": "Edge-popup, after Ramanujan et al. 2020",
     "mnist1d_tickets": "MNIST-1D, Greydanus & Kobak 2024",
     "layers": "Pruning some layers, Frankle & Carbin 2019, appendix H",
+    "dropout": "Dropout, Frankle & Carbin 2019, section 3.4",
     **APPENDICES,
 }
 

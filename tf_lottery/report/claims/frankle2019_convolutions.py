@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tf_lottery.report.claims.claim import (
+    BEST,
     DENSE,
     Claim,
     Comparison,
@@ -134,11 +135,19 @@ def _conv(network: str, numbers: _Conv) -> Iterator[Claim]:
         where="abstract",
     )
     plain, pruned = numbers.dropout
+    plain_dense = Side("dropout", "winning ticket", DENSE)
+
+    def dropped(place: Place) -> Side:
+        return Side("dropout", "with dropout", place)
+
     yield claim(
         "h",
         f"Dropout makes the dense network {plain} points better, and pruning "
         f"on top of it up to {pruned} more.",
         "quoted",
+        Comparison(dropped(DENSE), plain_dense, paper=plain),
+        Comparison(dropped(BEST), dropped(DENSE), paper=pruned),
+        where="section 3.4",
     )
 
 

@@ -31,6 +31,8 @@ STYLE: dict[Any, Any] = {
     # Fixed: to find out whether a title meets an axis takes longer than both.
     "axes.titley": 1.0,
     "font.size": 10,
+    # Each word of an SVG file names them all.
+    "font.sans-serif": ["DejaVu Sans"],
     "text.parse_math": False,
     "svg.fonttype": "none",
     "svg.hashsalt": "tf_lottery",  # the same file for the same numbers

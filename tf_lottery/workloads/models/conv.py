@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import keras
 
-from tf_lottery.foundation import checks, memory
+from tf_lottery.foundation import checks, memory, seeds
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.masking.layers import MaskedConv2D, MaskedDense
 from tf_lottery.masking.masks import KernelMask
@@ -40,6 +40,9 @@ class Conv:
         use_bias: Whether layers have biases.
         initializer: Of the kernels, as Keras serializes it; None is Glorot
             normal.
+        dropout: Which fraction of the hidden dense units is dropped, each
+            step anew, while it trains; None is none. Each of several replicas
+            drops the same places of its part of a batch.
 
     Raises:
         InvalidValue: A field is of the wrong type or range.
@@ -47,11 +50,13 @@ class Conv:
     References:
         Frankle & Carbin 2019, figure 2. Its Conv-6 is printed with 1.7
         million weights; the layers it names have 2.26 million, as here.
+        Section 3.4 for `dropout`, which does not say of which layers it is.
     """
 
     blocks: int = 1
     use_bias: bool = True
     initializer: seeded_layers.Initializer | None = None
+    dropout: float | None = None
 
     def __post_init__(self) -> None:
         checks.positive_int("BLOCKS", self.blocks)
@@ -62,6 +67,8 @@ class Conv:
             )
         checks.boolean("Conv.use_bias", self.use_bias)
         seeded_layers.new_initializer(self.initializer, seed=0)
+        if self.dropout is not None:
+            checks.fraction("Conv.dropout", self.dropout)
 
     def __call__(
         self,
@@ -102,5 +109,8 @@ class Conv:
         )
         for i, units in enumerate(UNITS, start=1):
             x = dense(units, name=f"fc{i}", activation="relu")(x)
+            if self.dropout is not None:
+                own = seeds.integer(seed, "dropout", i)
+                x = keras.layers.Dropout(self.dropout, seed=own)(x)
         logits = dense(shapes.outputs, name="output")(x)
         return keras.Model(images, logits, name=f"conv{2 * self.blocks}")
