@@ -8,6 +8,7 @@ import keras
 from tf_lottery.foundation import seeds
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.masking.masks import KernelMask
+from tf_lottery.workloads.task import Shapes
 
 Initializer = Mapping[str, Any]
 """As Keras serializes one: `{"class_name": ..., "config": {...}}`."""
@@ -75,3 +76,19 @@ def new_initializer(
             "with the name and arguments of a Keras initializer that draws, "
             f"received {initializer!r}: {error}"
         ) from error
+
+
+def expect_images(network: str, shapes: Shapes, least: int) -> None:
+    """Raises InvalidValue unless inputs are images of a size or larger.
+
+    Args:
+        network: Its name, for the message.
+        shapes: What the network is built for.
+        least: Pixels of the shorter side.
+    """
+    if len(shapes.inputs) != 3 or min(shapes.inputs[:2]) < least:
+        raise InvalidValue(
+            f"expected images (height, width, channels) of at least {least} x "
+            f"{least} pixels for {network}, received inputs of shape "
+            f"{shapes.inputs}"
+        )
