@@ -13,8 +13,14 @@ from tf_lottery.workloads.task import Batch, Draw, Task
 class Prediction(Task):
     """A task whose examples have `inputs` and one right answer, `targets`."""
 
-    def prepare(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Returns inputs as the network gets them."""
+    def prepare(self, inputs: tf.Tensor, draw: Draw | None = None) -> tf.Tensor:
+        """Returns inputs as the network gets them.
+
+        Args:
+            inputs: As the source gives them.
+            draw: The randomness of a training step. None in an evaluation.
+        """
+        del draw
         return inputs
 
     def losses(
@@ -31,10 +37,10 @@ class Prediction(Task):
             batch: `inputs` `[n, ...]` and `targets` `[n]`, the numbers of the
                 right answers.
             training: Whether the network learns from it.
-            draw: Not used: the examples are taken as they are.
+            draw: The randomness of a training step, for `prepare`.
         """
-        del draw
-        logits = model(self.prepare(batch["inputs"]), training=training)
+        inputs = self.prepare(batch["inputs"], draw if training else None)
+        logits = model(inputs, training=training)
         targets = batch["targets"]
         return cross_entropy(targets, logits), hits(targets, logits)
 
