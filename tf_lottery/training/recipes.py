@@ -24,7 +24,7 @@ from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.masking.masks import KernelMask, fixed_mask
 from tf_lottery.masking.model_state import read_ticket
 from tf_lottery.rules.tickets import Ticket
-from tf_lottery.training import optimizers
+from tf_lottery.training import learning_rates, optimizers
 from tf_lottery.workloads.classification import ImageClassification
 from tf_lottery.workloads.models.lenet import LeNet
 from tf_lottery.workloads.task import Shapes, Task
@@ -45,7 +45,8 @@ class Recipe:
         model: Builds the network; see `workloads.models.lenet.LeNet`.
         task: What is learned, such as image classification.
         optimizer: As Keras serializes it: `{"class_name": "SGD", "config":
-            {"learning_rate": 0.1}}`.
+            {"learning_rate": 0.1}}`, where the rate may be a schedule,
+            serialized likewise; see `learning_rates`.
         steps: How many batches to train on.
         batch_size: Examples a step, over all replicas.
         eval_every: Steps between evaluations; there is one before the first
@@ -53,7 +54,8 @@ class Recipe:
         kernel_mask: Builds the mask of a layer, called with `seed=`.
         mask_samples: Masks drawn for an evaluation, where masks are random.
         first_step: Where training starts, for a ticket that was taken there:
-            it sees the batches from that step on. None is 0.
+            it sees the batches and learning rates from that step on. None is
+            0.
         dtype_policy: "float32", or "mixed_bfloat16" where devices are faster
             at that.
         test_at_stop: True tests only where early stopping may stop, which is
@@ -144,12 +146,14 @@ class Recipe:
             InvalidValue: Keras does not know it, or one of its arguments.
         """
         try:
-            optimizers.check(self.optimizer["config"])
+            config = dict(self.optimizer["config"])
+            optimizers.check(config)
+            if "learning_rate" in config:
+                config["learning_rate"] = learning_rates.of_recipe(
+                    config["learning_rate"], self.first_step, self.steps
+                )
             return keras.optimizers.get(
-                {
-                    "class_name": self.optimizer["class_name"],
-                    "config": dict(self.optimizer["config"]),
-                }
+                {"class_name": self.optimizer["class_name"], "config": config}
             )
         except InvalidValue:
             raise
