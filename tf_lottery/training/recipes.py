@@ -63,6 +63,12 @@ class Recipe:
             before, and after the last step. None tests at every evaluation,
             for curves; most of the time of evaluations goes there. Peers
             always do.
+        l2: Half of this, times the sum of the squares of all weights that are
+            trained, biases and normalisation included, is added to the loss
+            that is descended, though not to the one that is measured: what
+            PyTorch calls the weight decay of its SGD. None is 0. The
+            `weight_decay` of Keras' optimizers is another thing: it takes its
+            part of the weights by itself, past momentum.
 
     Raises:
         InvalidValue: A field is of the wrong type or range.
@@ -79,6 +85,7 @@ class Recipe:
     dtype_policy: str = "float32"
     first_step: int | None = None
     test_at_stop: bool | None = None
+    l2: float | None = None
 
     def __post_init__(self) -> None:
         if not callable(self.model) or isinstance(self.model, type):
@@ -113,6 +120,13 @@ class Recipe:
                 "expected TEST_AT_STOP to be True or None, received "
                 f"{self.test_at_stop!r}"
             )
+        if self.l2 is not None:
+            checks.number("L2", self.l2)
+            if self.l2 <= 0:
+                raise InvalidValue(
+                    "expected L2 to be more than 0, or None for none, "
+                    f"received {self.l2}"
+                )
         self.new_optimizer()
 
     def _check_kernel_mask(self) -> None:

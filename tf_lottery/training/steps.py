@@ -53,6 +53,8 @@ def runner(
     with strategy.scope():
         folded = not tf.distribute.has_strategy()
     update = _update(model, optimizer, folded)
+    # Of a sum over replicas.
+    l2 = (recipe.l2 or 0) / replicas
 
     def learn(batch: Batch, draw: Draw) -> tf.Tensor:
         with (
@@ -65,12 +67,16 @@ def runner(
             for penalty in model.losses:
                 loss += penalty / replicas
         # Those of an embedding come as the rows that were looked up.
-        update(
-            [
-                None if gradient is None else tf.convert_to_tensor(gradient)
-                for gradient in tape.gradient(loss, variables)
+        gradients = [
+            None if gradient is None else tf.convert_to_tensor(gradient)
+            for gradient in tape.gradient(loss, variables)
+        ]
+        if l2:
+            gradients = [
+                g if g is None else g + tf.cast(l2 * v.value, g.dtype)
+                for g, v in zip(gradients, variables, strict=True)
             ]
-        )
+        update(gradients)
         return tf.stack([loss, tf.reduce_sum(scores)])
 
     if isinstance(source, Streamed):
