@@ -49,6 +49,9 @@ NAMES = {
     "tf_lottery.workloads.language": "language",
     "tf_lottery.workloads.models.conv": "conv",
     "tf_lottery.workloads.models.lenet": "lenet",
+    "tf_lottery.workloads.images.augmentation": "augmentation",
+    "tf_lottery.workloads.models.resnet": "resnet",
+    "tf_lottery.workloads.models.vgg": "vgg",
     "tf_lottery.workloads.models.token_mlp": "token_mlp",
     "tf_lottery.workloads.signals": "signals",
 }
