@@ -11,7 +11,7 @@ from tf_lottery.foundation import checks
 from tf_lottery.foundation.checks import InvalidValue
 from tf_lottery.foundation.records import Record, Snapshot
 from tf_lottery.rules.tickets import Arrays, Ticket
-from tf_lottery.training.history import Result
+from tf_lottery.training.history import Measurement, Result
 from tf_lottery.training.recipes import Recipe
 from tf_lottery.training.request import Training
 
@@ -20,6 +20,9 @@ LONGEST_NAME = 200
 
 LONGEST_ARM = 180
 """Characters of an arm's name, where others than ASCII count as up to 12."""
+
+
+Measurements = tuple[Measurement, ...]
 
 
 class Engine(Protocol):
@@ -41,12 +44,17 @@ class Engine(Protocol):
                 write them down.
         """
 
-    def evaluate(self, training: Training, round: int = 0) -> None:
-        """Writes down how good a ticket is that nobody trains.
+    def evaluate(
+        self, training: Training, round: int | None = 0, statistics: int = 0
+    ) -> Measurements:
+        """Returns how good a ticket is that nobody trains.
 
         Args:
             training: With the ticket, and the recipe that says on what.
-            round: Under which its numbers are written down.
+            round: Under which its numbers are written down; None does not
+                write them down.
+            statistics: On so many training examples, the moving statistics of
+                normalisation are measured anew before; 0 takes the ticket's.
         """
 
     def gradient(self, training: Training, examples: int) -> Arrays:

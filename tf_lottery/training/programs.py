@@ -18,7 +18,7 @@ from tf_lottery.masking.model_state import (
     read_state,
 )
 from tf_lottery.rules.tickets import Arrays, Ticket
-from tf_lottery.training import steps
+from tf_lottery.training import moving_statistics, steps
 from tf_lottery.training.evaluation import Evaluate, evaluator
 from tf_lottery.training.history import Measurement, Position
 from tf_lottery.training.recipes import Recipe
@@ -63,6 +63,8 @@ class Programs:
             ]
         expect_task(recipe, self.model, source, seed)
         self._recipe, self._source = recipe, source
+        self._strategy = strategy
+        self._statistics: moving_statistics.Measure | None = None
         self._seed = seed
         self.pace: int | None = None
         """How many steps a call may have; None until the first was made."""
@@ -154,17 +156,29 @@ class Programs:
             for kernel, gradient in zip(kernels, gradients, strict=True)
         }
 
-    def evaluate(self, ticket: Ticket, seed: int) -> tuple[Measurement, ...]:
+    def evaluate(
+        self, ticket: Ticket, seed: int, statistics: int = 0
+    ) -> tuple[Measurement, ...]:
         """Returns the metrics of a ticket that is not trained.
 
         Args:
             ticket: With weights and masks.
             seed: Of random masks.
+            statistics: On how many training examples, the first ones of the
+                seed's order, the moving statistics of normalisation are
+                measured anew; whole batches of them. 0 takes the ticket's.
 
         Raises:
+            InvalidValue: The examples are streamed.
             ValueError: The ticket does not fit the model.
         """
         self.load(ticket, seed)
+        if statistics and self._statistics is None:
+            self._statistics = moving_statistics.measurer(
+                self._recipe, self.model, self._source, self._strategy
+            )
+        if statistics and self._statistics:
+            self._statistics(seed, statistics)
         position = Position()
         for split in ("validation", "test"):
             position.log(self._recipe.task, split, *self.measure(split))

@@ -138,10 +138,18 @@ class Trainer:
         entry = self.store.get(self.key(training), make, waiting, fault)
         return _result(entry, training)
 
-    def evaluate(self, training: Training) -> tuple[Measurement, ...]:
-        """Returns the metrics of a ticket as it is, not trained or stored."""
+    def evaluate(
+        self, training: Training, statistics: int = 0
+    ) -> tuple[Measurement, ...]:
+        """Returns the metrics of a ticket as it is, not trained or stored.
+
+        Args:
+            training: With the ticket.
+            statistics: On how many training examples the moving statistics of
+                normalisation are measured anew; 0 takes the ticket's.
+        """
         programs = self._compiled(training)
-        return programs.evaluate(training.ticket, training.seed)
+        return programs.evaluate(training.ticket, training.seed, statistics)
 
     def gradient(
         self, training: Training, examples: int

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from tf_lottery.experiments.plan import Plan
+from tf_lottery.experiments.plan import Measurements, Plan
 from tf_lottery.foundation import identity, seeds
 from tf_lottery.rules.tickets import Arrays, Ticket
 from tf_lottery.training.history import Result
@@ -91,8 +91,10 @@ class Counting(EngineOfTrainer):
     count: Count = field(default_factory=Count)
     _trials: dict[str, float] = field(default_factory=dict)
 
-    def evaluate(self, training: Training, round: int = 0) -> None:
-        pass
+    def evaluate(
+        self, training: Training, round: int | None = 0, statistics: int = 0
+    ) -> Measurements:
+        return ()
 
     def train(self, training: Training, round: int | None = 0) -> Result:
         del round

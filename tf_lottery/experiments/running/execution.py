@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tf_lottery.experiments.plan import Plan
+from tf_lottery.experiments.plan import Measurements, Plan
 from tf_lottery.experiments.running.counting import Counting, EngineOfTrainer
 from tf_lottery.foundation import identity
 from tf_lottery.foundation.chain_files import ChainFiles
@@ -144,9 +144,12 @@ class _Writing(EngineOfTrainer):
     watcher: Watcher
     trained: bool = False
 
-    def evaluate(self, training: Training, round: int = 0) -> None:
-        rows = self.trainer.evaluate(training)
+    def evaluate(
+        self, training: Training, round: int | None = 0, statistics: int = 0
+    ) -> Measurements:
+        rows = self.trainer.evaluate(training, statistics)
         self._write(training.seed, round, rows)
+        return rows
 
     def train(self, training: Training, round: int | None = 0) -> Result:
         seed, written = training.seed, 0
